@@ -1,0 +1,1 @@
+//! Members: passwords, tokens, stream keys.

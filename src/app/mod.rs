@@ -1,0 +1,1 @@
+//! Composition root: configuration (defaults, file, environment), telemetry, ordered start and stop.

@@ -1,0 +1,1 @@
+//! Tag bodies to frames and codec configurations, Enhanced RTMP included.

@@ -1,0 +1,1 @@
+//! Frames to init section and parts; sample index to the final moov; scan.

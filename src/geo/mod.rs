@@ -1,0 +1,1 @@
+//! Regions, prefectures, communes and quartiers of Guinea.

@@ -1,0 +1,1 @@
+//! The only axum: router, extraction, errors, one file per area.

@@ -1,0 +1,1 @@
+//! Sockets that publish: the RTMP listener and its connection task.

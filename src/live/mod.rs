@@ -1,0 +1,1 @@
+//! A live's life: stream keys, publish sessions, one owner task per live, graces, state machine.

@@ -1,0 +1,145 @@
+//! The publishing side of a live: who may publish, and the handle that an ingest feeds.
+
+use std::net::IpAddr;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::av::{CodecConfig, Frame};
+use crate::base::{LiveId, Secret, SessionId};
+
+/// What an encoder says about itself before it may publish.
+#[derive(Clone, Debug)]
+pub struct PublishRequest {
+    /// The stream key, as sent.
+    pub key: Secret,
+    /// `rtmp`, `rtmps`, `whip`.
+    pub protocol: &'static str,
+    /// The encoder's own name for itself (`flashVer`, `encoder` of onMetaData, User-Agent); at most 200 characters.
+    pub encoder: Option<String>,
+    /// Where the connection comes from.
+    pub remote: IpAddr,
+}
+
+/// Why a publish is refused. `Display` is what the encoder is told; it never holds the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishRefusal {
+    /// No member has this key.
+    #[error("unknown stream key")]
+    UnknownKey,
+    /// The account is disabled.
+    #[error("this account is disabled")]
+    Disabled,
+    /// Another encoder publishes with this key and was heard within the last three seconds.
+    #[error("another encoder is publishing with this stream key")]
+    Busy,
+    /// The owner has stopped the live and this is the encoder's own reconnect.
+    #[error("the live was stopped; press start on the page, or wait 60 s before publishing again")]
+    Stopped,
+    /// No live was started and this server does not start one on publish.
+    #[error("no live was started; start one on the page first")]
+    NotStarted,
+    /// The owner has no quartier.
+    #[error("a quartier is required in the profile before a live")]
+    NoQuartier,
+    /// The server is stopping or its database is away.
+    #[error("the server cannot take this publish now; try again")]
+    Unavailable,
+}
+
+/// What an encoder sends, in its order.
+#[derive(Clone, Debug)]
+pub enum Media {
+    /// A codec configuration, always before the first frame of its track. Repeating an equal one is fine.
+    Config(CodecConfig),
+    /// An encoded frame.
+    Frame(Frame),
+    /// The frame rate the encoder claims, frames per second.
+    FrameRateHint(f64),
+    /// The encoder's name, when it comes late (onMetaData).
+    Encoder(String),
+}
+
+/// How a publish session ended, seen from the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// FCUnpublish, deleteStream or closeStream: the encoder says goodbye.
+    Goodbye,
+    /// The socket is gone, or was silent too long.
+    Dropped,
+    /// The encoder broke the protocol and was cut.
+    Protocol,
+}
+
+impl SessionEnd {
+    /// As rows and the API name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Goodbye => "goodbye",
+            Self::Dropped => "dropped",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+/// Why the live wants this session's connection closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The owner or an admin stopped the live.
+    Stopped,
+    /// A new connection with the same key took over.
+    TakenOver,
+    /// The server is shutting down; the encoder should reconnect.
+    Shutdown,
+}
+
+/// What the owner task hears from its publisher.
+#[derive(Debug)]
+pub(super) enum FromPublisher {
+    /// Media of one read of the socket.
+    Media(Vec<Media>),
+    /// The end of the session; nothing follows.
+    End(SessionEnd),
+}
+
+/// An accepted publish. Dropping it without [`Publisher::end`] counts as [`SessionEnd::Dropped`].
+#[derive(Debug)]
+pub struct Publisher {
+    /// In which live.
+    pub live: LiveId,
+    /// Which session of it.
+    pub session: SessionId,
+    // 16 reads of at most 64 KiB: full means the disk or this machine is behind; the ingest waits,
+    // stops reading its socket, and the encoder feels it.
+    pub(super) to_owner: mpsc::Sender<FromPublisher>,
+    pub(super) closing: watch::Receiver<Option<Closing>>,
+}
+
+impl Publisher {
+    /// Hands over what one read of the socket brought; waits while the live is behind.
+    /// `Err` says that the live wants no more and why: tell the encoder and close.
+    ///
+    /// # Errors
+    /// The reason, when the live is closing this session.
+    pub async fn send(&self, media: Vec<Media>) -> Result<(), Closing> {
+        if self.to_owner.send(FromPublisher::Media(media)).await.is_err() {
+            return Err(self.closing.borrow().unwrap_or(Closing::Stopped));
+        }
+        Ok(())
+    }
+
+    /// Waits until the live wants this session closed; pending until then. Cancel safe.
+    pub async fn closed(&self) -> Closing {
+        let mut closing = self.closing.clone();
+        match closing.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(Closing::Stopped),
+            Err(_) => Closing::Stopped,
+        }
+    }
+
+    /// Ends the session; returns when the live has taken note.
+    pub async fn end(self, how: SessionEnd) {
+        // An owner task that is gone has already closed the session.
+        drop(self.to_owner.send(FromPublisher::End(how)).await);
+    }
+}

@@ -1,0 +1,3 @@
+//! `griot`: see `griot --help`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Where finished bytes lie: object keys and the directory store.

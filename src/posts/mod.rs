@@ -1,0 +1,1 @@
+//! Posts as far as a live needs one.

@@ -1,0 +1,1 @@
+//! RTMP, sans-IO: handshake, chunk stream, AMF0, messages, session state machine.
