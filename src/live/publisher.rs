@@ -122,7 +122,12 @@ impl Publisher {
     /// # Errors
     /// The reason, when the live is closing this session.
     pub async fn send(&self, media: Vec<Media>) -> Result<(), Closing> {
-        if self.to_owner.send(FromPublisher::Media(media)).await.is_err() {
+        if self
+            .to_owner
+            .send(FromPublisher::Media(media))
+            .await
+            .is_err()
+        {
             return Err(self.closing.borrow().unwrap_or(Closing::Stopped));
         }
         Ok(())
