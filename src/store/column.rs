@@ -6,7 +6,7 @@ use sqlx::{Database, Decode, Encode, Type};
 
 use super::{EndReason, GapCause, LiveStatus, RecordingState, Role, RunState};
 use crate::av::Ticks;
-use crate::base::{LiveId, RecordingId, RunId, SessionId, Timestamp, UserId};
+use crate::base::{LiveId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
 
 macro_rules! bigint_column {
     ($($name:ident),+) => {$(
@@ -52,6 +52,37 @@ bigint_column!(
     Timestamp,
     UserId
 );
+
+impl<DB: Database> Type<DB> for Secret
+where
+    String: Type<DB>,
+{
+    fn type_info() -> DB::TypeInfo {
+        <String as Type<DB>>::type_info()
+    }
+
+    fn compatible(ty: &DB::TypeInfo) -> bool {
+        <String as Type<DB>>::compatible(ty)
+    }
+}
+
+impl<'q, DB: Database> Encode<'q, DB> for Secret
+where
+    String: Encode<'q, DB>,
+{
+    fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        self.expose().to_owned().encode(buffer)
+    }
+}
+
+impl<'r, DB: Database> Decode<'r, DB> for Secret
+where
+    String: Decode<'r, DB>,
+{
+    fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        <String as Decode<'r, DB>>::decode(value).map(Self::new)
+    }
+}
 
 macro_rules! text_column {
     ($name:ident { $($variant:ident = $text:literal),+ }) => {

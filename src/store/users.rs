@@ -1,7 +1,7 @@
 //! Members.
 
 use super::{Store, StoreError};
-use crate::base::{Timestamp, UserId};
+use crate::base::{Secret, Timestamp, UserId};
 
 /// What a member may do beyond their own things (contract §1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub struct User {
     /// Unique; lower case; at most 254 characters.
     pub email: String,
     /// An argon2id PHC string. Never leaves `accounts`.
-    pub password_hash: String,
+    pub password_hash: Secret,
     /// At most 150 characters; may be empty.
     pub first_name: String,
     /// At most 150 characters; may be empty.
@@ -65,7 +65,7 @@ pub struct NewUser {
     /// Unique; lower case.
     pub email: String,
     /// An argon2id PHC string.
-    pub password_hash: String,
+    pub password_hash: Secret,
     /// May be empty.
     pub first_name: String,
     /// May be empty.
@@ -140,7 +140,7 @@ impl Store {
     pub async fn set_password_hash(
         &self,
         _id: UserId,
-        _hash: &str,
+        _hash: &Secret,
         _at: Timestamp,
     ) -> Result<(), StoreError> {
         unimplemented!()
