@@ -53,9 +53,9 @@ impl OpenRun {
         let (path, head) = (plan.places.path(&place), packager.head());
         let head_bytes = head.len() as u64;
         let file = blocking(move || RunFile::create(&path, &head)).await?;
-        let recording = growing
-            .recording
-            .ok_or_else(|| RenditionError::Index("there is no recording to belong to".to_owned()))?;
+        let recording = growing.recording.ok_or_else(|| {
+            RenditionError::Index("there is no recording to belong to".to_owned())
+        })?;
         let row = NewRun {
             id: RunId(plan.ids.next()),
             recording_id: recording,
@@ -64,8 +64,14 @@ impl OpenRun {
             path: place.to_row(),
             timeline_start: growing.end,
             started_at: plan.clock.now(),
-            video_codec: tracks.video.as_ref().map(|video| video.codec.as_str().to_owned()),
-            audio_codec: tracks.audio.as_ref().map(|audio| audio.codec.as_str().to_owned()),
+            video_codec: tracks
+                .video
+                .as_ref()
+                .map(|video| video.codec.as_str().to_owned()),
+            audio_codec: tracks
+                .audio
+                .as_ref()
+                .map(|audio| audio.codec.as_str().to_owned()),
             width: tracks.video.as_ref().map(|video| i64::from(video.width)),
             height: tracks.video.as_ref().map(|video| i64::from(video.height)),
             codecs: tracks.codecs(),
