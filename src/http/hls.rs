@@ -1,0 +1,329 @@
+//! Delivery of media: playlists, init sections, segments and parts below `/live/` (design §4, §4a).
+//!
+//! The hottest path of the house: no router, no JSON, no span per request. What waits (a blocked reload, a
+//! hinted part, the first playlist) waits inside `live::Playback`, which bounds it.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::body;
+use super::headers;
+use super::language::Language;
+use super::range::{self, Selection};
+use super::words::{self, Sentence};
+use crate::live::{Freshness, Lives, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText};
+
+/// What never changes is kept this long at most, so that a takedown works (design §4a).
+pub(super) const IMMUTABLE: HeaderValue =
+    HeaderValue::from_static("public, max-age=3600, immutable");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+
+/// What a path below `/live/{playback_id}/` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target<'a> {
+    Multivariant,
+    Playlist {
+        rendition: &'a str,
+    },
+    Init {
+        rendition: &'a str,
+        run: u32,
+    },
+    Segment {
+        rendition: &'a str,
+        run: u32,
+        msn: u64,
+    },
+    Part {
+        rendition: &'a str,
+        run: u32,
+        msn: u64,
+        part: u32,
+    },
+}
+
+/// Splits `/live/{playback_id}/…`; `None` for what is no address of ours.
+pub(super) fn target(path: &str) -> Option<(&str, Target<'_>)> {
+    let (playback_id, rest) = path.strip_prefix("/live/")?.split_once('/')?;
+    if rest == "index.m3u8" {
+        return Some((playback_id, Target::Multivariant));
+    }
+    let (rendition, rest) = rest.split_once('/')?;
+    let Some((run, file)) = rest.split_once('/') else {
+        return (rest == "index.m3u8").then_some((playback_id, Target::Playlist { rendition }));
+    };
+    let run = u32::try_from(number(run)?).ok()?;
+    if file == "init.mp4" {
+        return Some((playback_id, Target::Init { rendition, run }));
+    }
+    let name = file.strip_suffix(".m4s")?;
+    let target = match name.split_once('.') {
+        None => Target::Segment {
+            rendition,
+            run,
+            msn: number(name)?,
+        },
+        Some((msn, part)) => Target::Part {
+            rendition,
+            run,
+            msn: number(msn)?,
+            part: u32::try_from(number(part)?).ok()?,
+        },
+    };
+    Some((playback_id, target))
+}
+
+/// Digits and nothing else, so that every medium has one address.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let canonical = !text.is_empty()
+        && text.bytes().all(|digit| digit.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten()
+}
+
+/// Answers a request below `/live/`. `client` is the viewer's address.
+pub(super) async fn answer(
+    lives: &Lives,
+    method: &Method,
+    uri: &Uri,
+    request: &HeaderMap,
+    client: IpAddr,
+) -> Response {
+    if method == Method::OPTIONS {
+        return headers::media_preflight();
+    }
+    let mut response = if method == Method::GET || method == Method::HEAD {
+        media(lives, uri, request, client).await
+    } else {
+        let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, words::METHOD_NOT_ALLOWED, request);
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        response
+    };
+    headers::open_to_all(response.headers_mut());
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+async fn media(lives: &Lives, uri: &Uri, request: &HeaderMap, client: IpAddr) -> Response {
+    let Some((playback_id, target)) = target(uri.path()) else {
+        return error(PlaybackError::NotFound, request);
+    };
+    let playback = match lives.playback(playback_id).await {
+        Ok(playback) => playback,
+        Err(why) => return error(why, request),
+    };
+    if !matches!(target, Target::Init { .. }) {
+        let agent = request.get(USER_AGENT).map_or("", |value| {
+            value.to_str().unwrap_or("")
+        });
+        playback.saw(client, agent);
+    }
+    let answer = match target {
+        Target::Multivariant => playback.multivariant(true).await.map(playlist),
+        Target::Playlist { rendition } => {
+            let Some(query) = query(uri.query().unwrap_or(""), takes_gzip(request)) else {
+                return refuse(StatusCode::BAD_REQUEST, words::INVALID, request);
+            };
+            playback.playlist(rendition, query).await.map(playlist)
+        }
+        Target::Init { rendition, run } => playback
+            .init(rendition, run)
+            .await
+            .map(|bytes| bytes_of(MediaBytes::Memory(bytes), rendition, request)),
+        Target::Segment {
+            rendition,
+            run,
+            msn,
+        } => playback
+            .segment(rendition, run, msn)
+            .await
+            .map(|bytes| bytes_of(bytes, rendition, request)),
+        Target::Part {
+            rendition,
+            run,
+            msn,
+            part,
+        } => playback
+            .part(rendition, run, msn, part)
+            .await
+            .map(|bytes| bytes_of(bytes, rendition, request)),
+    };
+    answer.unwrap_or_else(|why| error(why, request))
+}
+
+/// Reads `_HLS_msn`, `_HLS_part`, `_HLS_skip` and `ll` (RFC 8216bis 6.2.5); other parameters are ignored.
+/// `None` when a number is none, or a part is asked for without its segment: 400.
+fn query(text: &str, gzip: bool) -> Option<PlaylistQuery> {
+    let mut query = PlaylistQuery {
+        gzip,
+        ..PlaylistQuery::default()
+    };
+    for pair in text.split('&') {
+        match pair.split_once('=') {
+            Some(("_HLS_msn", value)) => query.msn = Some(number(value)?),
+            Some(("_HLS_part", value)) => query.part = Some(number(value)?),
+            Some(("_HLS_skip", value)) => query.skip = matches!(value, "YES" | "v2"),
+            Some(("ll", "0")) => query.without_parts = true,
+            _ => {}
+        }
+    }
+    (query.part.is_none() || query.msn.is_some()).then_some(query)
+}
+
+/// Whether the client lists gzip. Never asks for brotli: Chromium's own HLS cannot read it (`facts/ui.md`).
+pub(super) fn takes_gzip(request: &HeaderMap) -> bool {
+    request
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|list| {
+            list.split(',').any(|coding| {
+                let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+                let refused = weight
+                    .trim()
+                    .strip_prefix("q=")
+                    .is_some_and(|q| q.bytes().all(|byte| matches!(byte, b'0' | b'.')));
+                name.trim().eq_ignore_ascii_case("gzip") && !refused
+            })
+        })
+}
+
+/// How long an answer may be kept.
+fn cache_control(freshness: Freshness) -> HeaderValue {
+    match freshness {
+        Freshness::NoStore => NO_STORE,
+        // Whole targets of the common case without making a text.
+        Freshness::Seconds(1) => HeaderValue::from_static("public, max-age=1"),
+        Freshness::Seconds(6) => HeaderValue::from_static("public, max-age=6"),
+        Freshness::Seconds(seconds) => {
+            HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(NO_STORE)
+        }
+        Freshness::Immutable => IMMUTABLE,
+    }
+}
+
+fn playlist(text: PlaylistText) -> Response {
+    let mut response = Response::new(Body::from(text.body));
+    let headers = response.headers_mut();
+    // Everything that will be added, in one allocation.
+    headers.reserve(20);
+    headers.insert(CONTENT_TYPE, PLAYLIST);
+    headers.insert(CACHE_CONTROL, cache_control(text.freshness));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if text.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// The bytes of a medium, or the range of them that is asked for.
+fn bytes_of(media: MediaBytes, rendition: &str, request: &HeaderMap) -> Response {
+    let total = match &media {
+        MediaBytes::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        MediaBytes::File(range) => range.length,
+    };
+    // No entity tags here (an address never changes its bytes), so If-Range never matches.
+    let range = if request.contains_key(axum::http::header::IF_RANGE) {
+        None
+    } else {
+        range::range_of(request)
+    };
+    let selection = range::select(range, total);
+    let mut response = selected(media, selection, total);
+    let headers = response.headers_mut();
+    let content_type = if rendition.starts_with("audio") {
+        "audio/mp4"
+    } else {
+        "video/mp4"
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(
+        CACHE_CONTROL,
+        if selection == Selection::Unsatisfiable {
+            NO_STORE
+        } else {
+            IMMUTABLE
+        },
+    );
+    response
+}
+
+/// 200, 206 or 416 with the bytes that `selection` takes of `media`, which has `total`.
+pub(super) fn selected(media: MediaBytes, selection: Selection, total: u64) -> Response {
+    let (offset, length) = match selection {
+        Selection::Whole => (0, total),
+        Selection::Part { offset, length } => (offset, length),
+        Selection::Unsatisfiable => (0, 0),
+    };
+    let body = match media {
+        _ if length == 0 => Body::empty(),
+        MediaBytes::Memory(bytes) => Body::from(slice(&bytes, offset, length)),
+        MediaBytes::File(mut range) => {
+            range.offset += offset;
+            range.length = length;
+            body::file(range)
+        }
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.reserve(20);
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    let content_range = match selection {
+        Selection::Whole => None,
+        Selection::Part { offset, length } => {
+            Some(format!("bytes {offset}-{}/{total}", offset + length - 1))
+        }
+        Selection::Unsatisfiable => Some(format!("bytes */{total}")),
+    };
+    if let Some(value) = content_range.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(CONTENT_RANGE, value);
+    }
+    *response.status_mut() = match selection {
+        Selection::Whole => StatusCode::OK,
+        Selection::Part { .. } => StatusCode::PARTIAL_CONTENT,
+        Selection::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+    };
+    response
+}
+
+fn slice(bytes: &Bytes, offset: u64, length: u64) -> Bytes {
+    let start = usize::try_from(offset).unwrap_or(bytes.len());
+    let end = usize::try_from(offset + length).unwrap_or(bytes.len());
+    bytes.slice(start.min(bytes.len())..end.min(bytes.len()))
+}
+
+/// The answer when there is nothing to play.
+pub(super) fn error(why: PlaybackError, request: &HeaderMap) -> Response {
+    let (status, sentence, retry) = match why {
+        PlaybackError::NotFound => (StatusCode::NOT_FOUND, words::NO_SUCH_MEDIA, false),
+        PlaybackError::NotYet => (StatusCode::NOT_FOUND, words::MEDIA_NOT_YET, true),
+        PlaybackError::TooFarAhead => (StatusCode::BAD_REQUEST, words::TOO_FAR_AHEAD, false),
+        PlaybackError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, words::UNAVAILABLE, true),
+    };
+    let mut response = refuse(status, sentence, request);
+    if retry {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn refuse(status: StatusCode, sentence: Sentence, request: &HeaderMap) -> Response {
+    let mut response = super::error::Problem::new(status, sentence).answer(Language::of(request), None);
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
