@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use crate::rendition::FileRange;
+use super::stub::rendition::FileRange;
 
 /// Bytes read at a time: small reads through the blocking pool cost nine times as much CPU per byte
 /// (`facts/peers.md`, Delivery). One such piece per download is all the memory a slow reader holds.

@@ -99,7 +99,10 @@ mod tests {
             client(nets, "::1", &["6.6.6.6", "203.0.113.9:4711"]),
             "203.0.113.9"
         );
-        assert_eq!(client(nets, "10.0.0.1", &["[2001:db8::1]:80"]), "2001:db8::1");
+        assert_eq!(
+            client(nets, "10.0.0.1", &["[2001:db8::1]:80"]),
+            "2001:db8::1"
+        );
         assert_eq!(client(nets, "10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(client(nets, "10.0.0.1", &[]), "10.0.0.1");
     }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::language::Language;
 use super::words::{self, Sentence};
 use crate::base::ErrorKind;
+use crate::store::StoreError;
 
 /// Which key the sentence stands under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,14 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, words::ACCOUNT_DISABLED).with("code", "user_inactive")
     }
 
+    /// What a service's failure becomes; ours are logged here, at the boundary, once.
+    pub(super) fn from_failure(kind: ErrorKind, failure: &dyn std::fmt::Display) -> Self {
+        if matches!(kind, ErrorKind::Internal | ErrorKind::Unavailable) {
+            tracing::error!(error = %failure, kind = kind.as_str(), "a request failed");
+        }
+        Self::from(kind)
+    }
+
     /// 404.
     pub(super) fn not_found() -> Self {
         Self::from(ErrorKind::NotFound)
@@ -211,6 +220,12 @@ impl From<ErrorKind> for Problem {
             ErrorKind::Unavailable => problem.retry_after(Duration::from_secs(2)),
             _ => problem,
         }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::from_failure(error.kind(), &error)
     }
 }
 

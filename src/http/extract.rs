@@ -114,7 +114,9 @@ impl FromRequest<App> for Fields {
         if essence == "multipart/form-data" {
             return multipart(request).await;
         }
-        let body = Bytes::from_request(request, app).await.map_err(unreadable)?;
+        let body = Bytes::from_request(request, app)
+            .await
+            .map_err(unreadable)?;
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }

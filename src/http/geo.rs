@@ -18,7 +18,10 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/geography/regions", get(regions))
         .route("/api/geography/regions/{id}", get(region))
-        .route("/api/geography/regions/{id}/prefectures", get(prefectures_of))
+        .route(
+            "/api/geography/regions/{id}/prefectures",
+            get(prefectures_of),
+        )
         .route("/api/geography/prefectures", get(prefectures))
         .route("/api/geography/prefectures/{id}", get(prefecture))
         .route("/api/geography/prefectures/{id}/communes", get(communes_of))
@@ -27,7 +30,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/geography/communes/{id}/quartiers", get(quartiers_of))
         .route("/api/geography/quartiers", get(quartiers))
         .route("/api/geography/quartiers/{id}", get(quartier))
-        .route("/api/geography/quartiers/{id}/full_address", get(full_address))
+        .route(
+            "/api/geography/quartiers/{id}/full_address",
+            get(full_address),
+        )
         .route("/api/users/geographic-data", get(everything))
 }
 
@@ -51,10 +57,7 @@ async fn regions(State(app): State<App>, links: Links, uri: Uri) -> Answer {
     listed(&links, &uri, &app.services().store.regions().await?)
 }
 
-async fn region(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Json<Region>, Problem> {
+async fn region(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Region>, Problem> {
     let all = app.services().store.regions().await?;
     one(all, &id, |region| region.id).map(Json)
 }
@@ -97,10 +100,7 @@ async fn communes(State(app): State<App>, links: Links, uri: Uri) -> Answer {
     listed(&links, &uri, &app.services().store.communes().await?)
 }
 
-async fn commune(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Json<Commune>, Problem> {
+async fn commune(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Commune>, Problem> {
     let all = app.services().store.communes().await?;
     one(all, &id, |commune| commune.id).map(Json)
 }
@@ -148,7 +148,9 @@ async fn everything(State(app): State<App>) -> Answer {
             let within = prefectures.iter().filter(|it| it.region.id == region.id);
             let prefectures: Vec<Value> = within
                 .map(|prefecture| {
-                    let within = communes.iter().filter(|it| it.prefecture.id == prefecture.id);
+                    let within = communes
+                        .iter()
+                        .filter(|it| it.prefecture.id == prefecture.id);
                     let communes: Vec<Value> = within
                         .map(|commune| branch_of_quartiers(commune, &quartiers))
                         .collect();

@@ -19,11 +19,20 @@ const ALWAYS: [(HeaderName, &str); 9] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_XSS_PROTECTION, "1; mode=block"),
     // Browsers heed it over TLS only (RFC 6797 §8.1), so it does no harm without.
-    (STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
+    (
+        STRICT_TRANSPORT_SECURITY,
+        "max-age=31536000; includeSubDomains",
+    ),
     (CONTENT_SECURITY_POLICY, POLICY),
     (REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(self)"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(self), microphone=(self)",
+    ),
     (HeaderName::from_static("server"), "griot"),
 ];
 
@@ -53,7 +62,9 @@ pub(super) fn open_to_all(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Accept-Ranges, Content-Length, Content-Range, Date, ETag, Retry-After"),
+        HeaderValue::from_static(
+            "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Retry-After",
+        ),
     );
 }
 

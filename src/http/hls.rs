@@ -18,8 +18,9 @@ use super::body;
 use super::headers;
 use super::language::Language;
 use super::range::{self, Selection};
+use super::stub::live::Lives;
+use super::stub::rendition::{Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText};
 use super::words::{self, Sentence};
-use crate::live::{Freshness, Lives, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText};
 
 /// What never changes is kept this long at most, so that a takedown works (design §4a).
 pub(super) const IMMUTABLE: HeaderValue =
@@ -47,7 +48,7 @@ pub(super) enum Target<'a> {
         rendition: &'a str,
         run: u32,
         msn: u64,
-        part: u32,
+        part: usize,
     },
 }
 
@@ -76,7 +77,7 @@ pub(super) fn target(path: &str) -> Option<(&str, Target<'_>)> {
             rendition,
             run,
             msn: number(msn)?,
-            part: u32::try_from(number(part)?).ok()?,
+            part: usize::try_from(number(part)?).ok()?,
         },
     };
     Some((playback_id, target))
@@ -104,7 +105,11 @@ pub(super) async fn answer(
     let mut response = if method == Method::GET || method == Method::HEAD {
         media(lives, uri, request, client).await
     } else {
-        let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, words::METHOD_NOT_ALLOWED, request);
+        let mut response = refuse(
+            StatusCode::METHOD_NOT_ALLOWED,
+            words::METHOD_NOT_ALLOWED,
+            request,
+        );
         response
             .headers_mut()
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
@@ -126,40 +131,46 @@ async fn media(lives: &Lives, uri: &Uri, request: &HeaderMap, client: IpAddr) ->
         Err(why) => return error(why, request),
     };
     if !matches!(target, Target::Init { .. }) {
-        let agent = request.get(USER_AGENT).map_or("", |value| {
-            value.to_str().unwrap_or("")
-        });
+        let agent = request
+            .get(USER_AGENT)
+            .map_or("", |value| value.to_str().unwrap_or(""));
         playback.saw(client, agent);
     }
     let answer = match target {
-        Target::Multivariant => playback.multivariant(true).await.map(playlist),
+        Target::Multivariant => playback.source().multivariant().await.map(playlist),
         Target::Playlist { rendition } => {
             let Some(query) = query(uri.query().unwrap_or(""), takes_gzip(request)) else {
                 return refuse(StatusCode::BAD_REQUEST, words::INVALID, request);
             };
-            playback.playlist(rendition, query).await.map(playlist)
+            match playback.rendition(rendition) {
+                Ok(reader) => reader.playlist(query).await.map(playlist),
+                Err(why) => Err(why),
+            }
         }
         Target::Init { rendition, run } => playback
-            .init(rendition, run)
-            .await
+            .rendition(rendition)
+            .and_then(|reader| reader.init(run))
             .map(|bytes| bytes_of(MediaBytes::Memory(bytes), rendition, request)),
         Target::Segment {
             rendition,
             run,
             msn,
         } => playback
-            .segment(rendition, run, msn)
-            .await
+            .rendition(rendition)
+            .and_then(|reader| reader.segment(run, msn))
             .map(|bytes| bytes_of(bytes, rendition, request)),
         Target::Part {
             rendition,
             run,
             msn,
             part,
-        } => playback
-            .part(rendition, run, msn, part)
-            .await
-            .map(|bytes| bytes_of(bytes, rendition, request)),
+        } => match playback.rendition(rendition) {
+            Ok(reader) => reader
+                .part(run, msn, part)
+                .await
+                .map(|bytes| bytes_of(bytes, rendition, request)),
+            Err(why) => Err(why),
+        },
     };
     answer.unwrap_or_else(|why| error(why, request))
 }
@@ -210,7 +221,6 @@ fn cache_control(freshness: Freshness) -> HeaderValue {
         Freshness::Seconds(seconds) => {
             HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(NO_STORE)
         }
-        Freshness::Immutable => IMMUTABLE,
     }
 }
 
@@ -323,7 +333,8 @@ pub(super) fn error(why: PlaybackError, request: &HeaderMap) -> Response {
 }
 
 fn refuse(status: StatusCode, sentence: Sentence, request: &HeaderMap) -> Response {
-    let mut response = super::error::Problem::new(status, sentence).answer(Language::of(request), None);
+    let mut response =
+        super::error::Problem::new(status, sentence).answer(Language::of(request), None);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }

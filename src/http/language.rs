@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
-use axum::http::HeaderMap;
 
 /// French unless the client prefers English (contract, head).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -94,9 +94,7 @@ impl<K: Hash + Eq> SlidingWindow<K> {
 /// What stands for one client: its IPv4 address, or the /64 that one IPv6 customer owns.
 pub(super) fn client_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))
-        }
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
     }
 }

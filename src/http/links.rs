@@ -57,6 +57,11 @@ impl Links {
         url
     }
 
+    /// A picture below `/media/`.
+    pub(super) fn media(&self, path: Option<&str>) -> Option<String> {
+        path.map(|path| format!("{}/media/{path}", self.base))
+    }
+
     /// The page on which people watch a live.
     pub(super) fn watch(&self, live: crate::base::LiveId) -> String {
         format!("{}/watch/{live}", self.base)

@@ -15,8 +15,8 @@ use super::error::Problem;
 use super::hls::takes_gzip;
 use super::language::Language;
 use super::router::App;
+use super::stub::web::{self, Asset};
 use super::words;
-use crate::web::{self, Asset};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -35,10 +35,11 @@ pub(super) fn routes() -> Router<App> {
 
 /// The page for browsers; for programs the description of contract §1.10.
 async fn root(language: Language, headers: HeaderMap) -> Response {
-    let html = headers
-        .get_all(ACCEPT)
-        .iter()
-        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+    let html = headers.get_all(ACCEPT).iter().any(|accept| {
+        accept
+            .to_str()
+            .is_ok_and(|accept| accept.contains("text/html"))
+    });
     let mut response = if html {
         send(web::index(), &headers)
     } else {

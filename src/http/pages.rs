@@ -144,7 +144,12 @@ mod tests {
             json!({"count": 0, "next": null, "previous": null, "results": []})
         );
         let second = Uri::from_static("/api/geography/regions?page=2");
-        assert!(Page::of(&second).unwrap().cut(BASE, &second, &none).is_err());
+        assert!(
+            Page::of(&second)
+                .unwrap()
+                .cut(BASE, &second, &none)
+                .is_err()
+        );
     }
 
     #[test]

@@ -96,9 +96,10 @@ pub(super) fn condition(headers: &HeaderMap, etag: &str, modified: Timestamp) ->
     };
     if let Some(tags) = text(IF_NONE_MATCH) {
         // Weak comparison (§13.1.2).
-        let known = tags.split(',').map(str::trim).any(|tag| {
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-        });
+        let known = tags
+            .split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
         if known {
             return Condition::NotModified;
         }
@@ -194,7 +195,10 @@ mod tests {
         assert_eq!(http_date(MODIFIED), DATE);
         assert_eq!(judged(&[]), Condition::Range);
         let not_modified = Condition::NotModified;
-        assert_eq!(judged(&[("if-none-match", "\"v0\", W/\"v1\"")]), not_modified);
+        assert_eq!(
+            judged(&[("if-none-match", "\"v0\", W/\"v1\"")]),
+            not_modified
+        );
         assert_eq!(judged(&[("if-none-match", "*")]), not_modified);
         assert_eq!(judged(&[("if-modified-since", DATE)]), not_modified);
         assert_eq!(

@@ -33,7 +33,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The largest body of an API request that carries no file.
 const BODY_LIMIT: usize = 256 * 1024;
 /// Smaller bodies gain nothing by gzip (contract §1.10).
-const GZIP_ABOVE: u16 = 800;
+const GZIP_ABOVE: u64 = 800;
 /// Contract §1.10.
 const REQUESTS_PER_MINUTE: usize = 100;
 /// Contract §1.10, "auth".
@@ -125,8 +125,8 @@ impl Front {
             (Area::Media, response)
         } else if path.starts_with("/recordings/") {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-            let lives = &self.app.services().lives;
-            let response = recordings::answer(lives, method, uri, headers).await;
+            let services = self.app.services();
+            let response = recordings::answer(services, method, uri, headers).await;
             (Area::Recording, response)
         } else if path == "/api" || path.starts_with("/api/") {
             (Area::Api, self.answer_api(client, request).await)
