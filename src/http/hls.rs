@@ -338,3 +338,222 @@ fn refuse(status: StatusCode, sentence: Sentence, request: &HeaderMap) -> Respon
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::IF_RANGE;
+    use http_body_util::BodyExt;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::super::stub::rendition::FileRange;
+
+    #[test]
+    fn an_address_names_one_medium() {
+        let source = "source";
+        for (path, expected) in [
+            ("/live/p/index.m3u8", Some(("p", Target::Multivariant))),
+            (
+                "/live/p/source/index.m3u8",
+                Some(("p", Target::Playlist { rendition: source })),
+            ),
+            (
+                "/live/p/source/0/init.mp4",
+                Some((
+                    "p",
+                    Target::Init {
+                        rendition: source,
+                        run: 0,
+                    },
+                )),
+            ),
+            (
+                "/live/p/source/1/42.m4s",
+                Some((
+                    "p",
+                    Target::Segment {
+                        rendition: source,
+                        run: 1,
+                        msn: 42,
+                    },
+                )),
+            ),
+            (
+                "/live/p/source/1/42.7.m4s",
+                Some((
+                    "p",
+                    Target::Part {
+                        rendition: source,
+                        run: 1,
+                        msn: 42,
+                        part: 7,
+                    },
+                )),
+            ),
+        ] {
+            assert_eq!(target(path), expected, "{path}");
+        }
+        for path in [
+            "/live/",
+            "/live/p",
+            "/live/p/",
+            "/live/p/source",
+            "/live/p/source/",
+            "/live/p/source/0/",
+            "/live/p/source/0/1.mp4",
+            "/live/p/source/0/01.m4s",
+            "/live/p/source/0/-1.m4s",
+            "/live/p/source/0/1.2.3.m4s",
+            "/live/p/source/0/1.2.m4s/",
+            "/live/p/source/4294967296/init.mp4",
+            "/live/p/source/x/index.m3u8",
+        ] {
+            assert_eq!(target(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_directives_of_a_reload_are_read_and_nonsense_is_refused() {
+        let reload = query("_HLS_msn=12&_HLS_part=3&_HLS_skip=YES&x=y", true).unwrap();
+        assert_eq!(
+            reload,
+            PlaylistQuery {
+                msn: Some(12),
+                part: Some(3),
+                skip: true,
+                without_parts: false,
+                gzip: true,
+            }
+        );
+        assert!(query("ll=0", false).unwrap().without_parts);
+        assert_eq!(query("", false), Some(PlaylistQuery::default()));
+        assert_eq!(query("_HLS_msn=x", false), None);
+        assert_eq!(
+            query("_HLS_part=1", false),
+            None,
+            "a part of which segment?"
+        );
+    }
+
+    fn asking(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let name = axum::http::HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn gzip_is_sent_only_to_those_who_take_it() {
+        for (accepted, takes) in [
+            ("gzip, deflate, br", true),
+            ("br, GZIP;q=0.5", true),
+            ("br", false),
+            ("gzip;q=0", false),
+            ("gzip;q=0.00", false),
+            ("identity", false),
+        ] {
+            assert_eq!(
+                takes_gzip(&asking(&[("accept-encoding", accepted)])),
+                takes,
+                "{accepted}"
+            );
+        }
+        assert!(!takes_gzip(&asking(&[])));
+    }
+
+    #[test]
+    fn a_playlist_says_how_long_it_may_be_kept() {
+        let text = |freshness, gzip| {
+            playlist(PlaylistText {
+                body: Bytes::from_static(b"#EXTM3U"),
+                gzip,
+                freshness,
+            })
+        };
+        let fresh = text(Freshness::NoStore, false);
+        assert_eq!(fresh.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(
+            fresh.headers()[CONTENT_TYPE],
+            "application/vnd.apple.mpegurl"
+        );
+        assert!(!fresh.headers().contains_key(CONTENT_ENCODING));
+        let kept = text(Freshness::Seconds(60), true);
+        assert_eq!(kept.headers()[CACHE_CONTROL], "public, max-age=60");
+        assert_eq!(kept.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(kept.headers()[VARY], "Accept-Encoding");
+    }
+
+    async fn received(response: Response) -> Bytes {
+        response.into_body().collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test]
+    async fn hot_media_and_files_answer_the_same_ranges() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(600_000).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"before").unwrap();
+        file.write_all(&bytes).unwrap();
+        file.write_all(b"behind").unwrap();
+        let range = FileRange::new(Arc::new(file), 6, 600_000);
+        for media in [
+            MediaBytes::Memory(Bytes::from(bytes.clone())),
+            MediaBytes::File(range),
+        ] {
+            let whole = bytes_of(media.clone(), "source", &asking(&[]));
+            assert_eq!(whole.status(), 200);
+            assert_eq!(whole.headers()[CONTENT_LENGTH], "600000");
+            assert_eq!(whole.headers()[CONTENT_TYPE], "video/mp4");
+            assert_eq!(whole.headers()[CACHE_CONTROL], IMMUTABLE);
+            assert_eq!(received(whole).await, bytes);
+
+            let request = asking(&[("range", "bytes=299990-599999")]);
+            let part = bytes_of(media.clone(), "audio", &request);
+            assert_eq!(part.status(), 206);
+            assert_eq!(part.headers()[CONTENT_RANGE], "bytes 299990-599999/600000");
+            assert_eq!(part.headers()[CONTENT_LENGTH], "300010");
+            assert_eq!(part.headers()[CONTENT_TYPE], "audio/mp4");
+            assert_eq!(received(part).await, bytes[299_990..]);
+
+            let beyond = bytes_of(
+                media.clone(),
+                "source",
+                &asking(&[("range", "bytes=600000-")]),
+            );
+            assert_eq!(beyond.status(), 416);
+            assert_eq!(beyond.headers()[CONTENT_RANGE], "bytes */600000");
+            assert_eq!(beyond.headers()[CACHE_CONTROL], "no-store");
+
+            let mut request = asking(&[("range", "bytes=0-1")]);
+            request.insert(IF_RANGE, HeaderValue::from_static("\"old\""));
+            assert_eq!(bytes_of(media, "source", &request).status(), 200);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_shorter_than_promised_breaks_the_answer() {
+        let file = tempfile::tempfile().unwrap();
+        let range = FileRange::new(Arc::new(file), 0, 10);
+        let response = bytes_of(MediaBytes::File(range), "source", &asking(&[]));
+        assert!(response.into_body().collect().await.is_err());
+    }
+
+    #[test]
+    fn nothing_to_play_is_never_kept_and_says_when_to_come_back() {
+        for (why, status, retry) in [
+            (PlaybackError::NotFound, 404, None),
+            (PlaybackError::NotYet, 404, Some("2")),
+            (PlaybackError::TooFarAhead, 400, None),
+            (PlaybackError::Unavailable, 503, Some("2")),
+        ] {
+            let response = error(why, &asking(&[]));
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            let after = response.headers().get(RETRY_AFTER);
+            assert_eq!(after.map(|value| value.to_str().unwrap()), retry);
+        }
+    }
+}

@@ -44,8 +44,7 @@ impl<K: Hash + Eq> SlidingWindow<K> {
 
     /// Counts one act of `key` now; `Err` is how long until the next one is allowed, and is not counted.
     pub(super) fn admit(&self, key: K) -> Result<(), Duration> {
-        // 49 days of milliseconds; afterwards the clock stands still and everybody passes or waits for a
-        // restart, so it wraps instead: `wrapping_sub` below keeps differences right.
+        // Wraps after 49.7 days; differences are taken wrapping, and nothing older than a window matters.
         let now = self.now_ms();
         let window = u32::try_from(self.window.as_millis()).unwrap_or(u32::MAX);
         let mut seen = self.lock();

@@ -15,8 +15,8 @@ use super::error::Problem;
 use super::hls::takes_gzip;
 use super::language::Language;
 use super::router::App;
-use super::stub::web::{self, Asset};
 use super::words;
+use crate::web::{self, Asset};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -170,3 +170,99 @@ fn disposition(kind: &'static str, file_name: &str) -> HeaderValue {
     ))
     .unwrap_or(HeaderValue::from_static(kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
+    use http_body_util::BodyExt;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::super::stub::rendition::FileRange;
+    use crate::base::Timestamp;
+
+    fn download() -> Download {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        Download {
+            range: FileRange::new(Arc::new(file), 0, 10),
+            etag: "\"v1\"".to_owned(),
+            // `date -u -d 'Sun, 06 Nov 1994 08:49:37 GMT' +%s`
+            modified: Timestamp(784_111_777_000_000),
+            has_video: true,
+        }
+    }
+
+    fn asking(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let name = axum::http::HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_download_is_resumable() {
+        let first = send(download(), "a.mp4", true, &asking(&[]));
+        assert_eq!(first.status(), 200);
+        assert_eq!(first.headers()[ACCEPT_RANGES], "bytes");
+        assert_eq!(first.headers()[CONTENT_LENGTH], "10");
+        assert_eq!(first.headers()[ETAG], "\"v1\"");
+        assert_eq!(
+            first.headers()[LAST_MODIFIED],
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(first.headers()[CONTENT_TYPE], "video/mp4");
+
+        let request = asking(&[("range", "bytes=7-"), ("if-range", "\"v1\"")]);
+        let rest = send(download(), "a.mp4", true, &request);
+        assert_eq!(rest.status(), 206);
+        assert_eq!(rest.headers()[CONTENT_RANGE], "bytes 7-9/10");
+        let body = rest.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "789");
+
+        let request = asking(&[("range", "bytes=7-"), ("if-range", "\"v0\"")]);
+        let other = send(download(), "a.mp4", true, &request);
+        assert_eq!(other.status(), 200, "the file is another one now");
+    }
+
+    #[test]
+    fn what_the_client_has_is_not_sent_again() {
+        let request = asking(&[("if-none-match", "\"v1\""), ("range", "bytes=0-1")]);
+        let response = send(download(), "a.mp4", false, &request);
+        assert_eq!(response.status(), 304);
+        assert_eq!(response.headers()[ETAG], "\"v1\"");
+        assert!(!response.headers().contains_key(CONTENT_LENGTH));
+        let response = send(
+            download(),
+            "a.mp4",
+            false,
+            &asking(&[("range", "bytes=10-")]),
+        );
+        assert_eq!(response.status(), 416);
+        assert_eq!(response.headers()[CONTENT_RANGE], "bytes */10");
+    }
+
+    // The form of RFC 6266 §5, its fourth example.
+    #[test]
+    fn a_name_with_accents_reaches_new_and_old_clients() {
+        assert_eq!(
+            disposition("attachment", "Été \"1\" 100%.mp4"),
+            "attachment; filename=\"_t_ _1_ 100_.mp4\"; filename*=UTF-8''%C3%89t%C3%A9%20%221%22%20100%25.mp4"
+        );
+        assert_eq!(
+            disposition("inline", "a.mp4"),
+            "inline; filename=\"a.mp4\"; filename*=UTF-8''a.mp4"
+        );
+    }
+
+    #[test]
+    fn only_download_1_asks_to_keep_the_file() {
+        assert!(wants_to_keep(&Uri::from_static("/r/p/0.mp4?download=1")));
+        assert!(!wants_to_keep(&Uri::from_static("/r/p/0.mp4?download=0")));
+        assert!(!wants_to_keep(&Uri::from_static("/r/p/0.mp4")));
+    }
+}

@@ -1,29 +1,11 @@
 //! Stand-ins for rooms that have not landed; deleted at the merge.
 #![expect(
-    missing_docs,
     dead_code,
     clippy::unused_async,
     clippy::unimplemented,
     unused_variables,
     reason = "deleted at the merge"
 )]
-pub(super) mod web {
-    use bytes::Bytes;
-    #[derive(Clone, Debug)]
-    pub(crate) struct Asset {
-        pub(crate) body: Bytes,
-        pub(crate) content_type: &'static str,
-        pub(crate) etag: String,
-        pub(crate) gzip: Option<Bytes>,
-        pub(crate) immutable: bool,
-    }
-    pub(crate) fn asset(path: &str) -> Option<Asset> {
-        None
-    }
-    pub(crate) fn index() -> Asset {
-        unimplemented!()
-    }
-}
 pub(super) mod rendition {
     use crate::base::Timestamp;
     use bytes::{Bytes, BytesMut};
