@@ -5,8 +5,8 @@
 //! is put into the contract's shapes here and nowhere else: statuses and bodies of failures in `error`,
 //! sentences in `words`, addresses in `links`.
 
+mod address;
 mod auth;
-mod body;
 mod client;
 mod config;
 mod counts;
@@ -21,6 +21,7 @@ mod limits;
 mod links;
 mod live;
 mod live_view;
+mod media;
 mod page;
 mod pages;
 mod range;
