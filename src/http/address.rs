@@ -1,6 +1,6 @@
 //! Reading the addresses of media: what lies below `/live/` (design §4, "URLs").
 
-use super::stub::rendition::PlaylistQuery;
+use crate::rendition::PlaylistQuery;
 
 /// What a path below `/live/{playback_id}/` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

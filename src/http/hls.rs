@@ -17,9 +17,9 @@ use super::address::{self, Target};
 use super::headers;
 use super::language::Language;
 use super::media::bytes_of;
-use super::stub::live::Lives;
-use super::stub::rendition::{Freshness, MediaBytes, PlaybackError, PlaylistText};
 use super::words::{self, Sentence};
+use crate::live::Lives;
+use crate::rendition::{Freshness, MediaBytes, PlaybackError, PlaylistText};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");

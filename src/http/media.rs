@@ -15,7 +15,7 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::range::{self, Selection};
-use super::stub::rendition::{FileRange, MediaBytes};
+use crate::rendition::{FileRange, MediaBytes};
 
 /// What never changes is kept this long at most, so that a takedown works (design §4a).
 pub(super) const IMMUTABLE: HeaderValue =

@@ -28,7 +28,6 @@ mod range;
 mod recordings;
 mod router;
 mod server;
-mod stub;
 mod words;
 
 use std::fmt;
@@ -41,7 +40,7 @@ pub use server::{Bound, bind};
 #[derive(Clone)]
 pub struct Services {
     /// Lives, running and ended.
-    pub lives: stub::live::Lives,
+    pub lives: crate::live::Lives,
     /// Members, tokens, stream keys.
     pub accounts: crate::accounts::Accounts,
     /// Places of the geography, which `geo` reads from rows handed to it.

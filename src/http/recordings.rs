@@ -15,8 +15,8 @@ use super::links;
 use super::media;
 use super::pages;
 use super::range::{self, Condition, Selection};
-use super::stub::rendition::{Download, MediaBytes, PlaybackError};
 use super::words;
+use crate::rendition::{Download, MediaBytes, PlaybackError};
 use crate::store::Live;
 
 /// What RFC 5987 §3.2.1 lets stand as it is in an extended parameter.
@@ -177,8 +177,8 @@ mod tests {
     use std::io::Write;
     use std::sync::Arc;
 
-    use super::super::stub::rendition::FileRange;
     use crate::base::Timestamp;
+    use crate::rendition::FileRange;
 
     fn download() -> Download {
         let mut file = tempfile::tempfile().unwrap();
