@@ -117,11 +117,8 @@ impl Snapshot {
             return Decision::Ready;
         }
         // Counted from the last part there is; of a segment that has not begun, from its own begin.
-        let beyond = match msn == edge {
-            true => part + 1 - self.open_parts(),
-            false => part + 1,
-        };
-        if beyond > advance_part_limit(target) {
+        let from = if msn == edge { self.open_parts() } else { 0 };
+        if part - from >= advance_part_limit(target) {
             return Decision::TooFarAhead;
         }
         Decision::Wait

@@ -427,11 +427,11 @@ mod tests {
                 )
             )
         );
-        // Segment 4 left when 9 came; the longest playlist was 24 s, so it is to be had until 28 s after its end.
+        // The longest playlist was 24 s, so a segment is to be had until 28 s after its end: 2, which ended at 12 s, just.
         let snapshot = window.snapshot();
-        assert_eq!(snapshot.first_available(), 3);
-        assert_eq!(snapshot.contains(1, 3, None), Lookup::Here);
-        assert_eq!(snapshot.contains(1, 2, None), Lookup::No);
+        assert_eq!(snapshot.first_available(), 2);
+        assert_eq!(snapshot.contains(1, 2, None), Lookup::Here);
+        assert_eq!(snapshot.contains(1, 1, None), Lookup::No);
         // 6.2.5.2: delivered even if what was asked for is no longer in the playlist.
         assert_eq!(snapshot.decide(Some(1), None), Decision::Ready);
     }
