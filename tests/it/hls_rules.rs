@@ -389,6 +389,18 @@ fn a_long_live_obeys_the_rfc_with_and_without_a_window() {
 }
 
 #[test]
+fn runs_that_leave_a_sliding_window_take_their_discontinuities_along() {
+    let mut session = long_session(3_600, 1_000);
+    (session.length_ms, session.changed) = (45_000, true);
+    let story = model(&[session; 4], 200);
+    let told = Audience::new(config(Some(30), 30), story).play();
+    let window = told.unwrap_or_else(|fault| panic!("{fault}"));
+    let text = window.snapshot().playlist(FULL, &[]);
+    let text = String::from_utf8(text.to_vec()).expect("ASCII");
+    assert!(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:3\n"), "{text}");
+}
+
+#[test]
 fn the_validator_sees_what_is_wrong() {
     let window = Audience::new(Config::default(), model(&[long_session(3_000, 2_000)], 200));
     let mut window = window.play().expect("right as it is");
