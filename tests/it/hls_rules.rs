@@ -339,7 +339,7 @@ impl Audience {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn every_playlist_of_the_model_producer_obeys_the_rfc(
