@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::DataDir;
 use crate::base::Secret;
 
 pub use keys::{Key, keys};
@@ -88,6 +89,29 @@ pub struct Live {
     pub start_on_publish: bool,
     /// How long parts are.
     pub latency: Latency,
+}
+
+impl Database {
+    /// The address of the rows, for `store`.
+    #[must_use]
+    pub fn url_in(&self, folder: &DataDir) -> String {
+        match &self.url {
+            Some(DatabaseUrl::Postgres(url)) => url.expose().to_owned(),
+            Some(DatabaseUrl::Sqlite(path)) => format!("sqlite:{}", path.display()),
+            None => format!("sqlite:{}", folder.join("griot.db").display()),
+        }
+    }
+}
+
+impl Objects {
+    /// The folder of finished media.
+    #[must_use]
+    pub fn folder_in(&self, folder: &DataDir) -> PathBuf {
+        match &self.url {
+            Some(ObjectsUrl::Folder(path)) => path.clone(),
+            None => folder.join("objects"),
+        }
+    }
 }
 
 /// Settings that cannot work. `Display` names the key and says what to change.

@@ -2,11 +2,13 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
+
+const LOCK_FILE: &str = "griot.lock";
 
 /// A data folder that exists.
 #[derive(Clone, Debug)]
@@ -14,7 +16,18 @@ pub struct DataDir(PathBuf);
 
 /// Held while a server runs on the folder; the kernel lets go of it when the process ends, however.
 #[derive(Debug)]
-pub struct DataDirLock(#[expect(dead_code, reason = "held open, so that the lock lasts")] File);
+pub struct DataDirLock(File);
+
+impl DataDirLock {
+    /// Leaves a line for other commands, such as where the server listens.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn note(&self, line: &str) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.write_all_at(line.as_bytes(), 0)
+    }
+}
 
 impl DataDir {
     /// The folder at `path`, made for its owner alone when it is not there yet.
@@ -67,6 +80,15 @@ impl DataDir {
             })
     }
 
+    /// What the server that runs on the folder has noted; `None` when none runs, or it has not yet.
+    #[must_use]
+    pub fn note_of_server(&self) -> Option<String> {
+        match self.try_lock() {
+            Ok(None) => std::fs::read_to_string(self.join(LOCK_FILE)).ok(),
+            _ => None,
+        }
+    }
+
     /// As [`DataDir::lock`]; `None` when another server holds it.
     ///
     /// # Errors
@@ -77,7 +99,7 @@ impl DataDir {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(self.join("griot.lock"))?;
+            .open(self.join(LOCK_FILE))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(DataDirLock(file))),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -100,6 +122,19 @@ mod tests {
         assert!(refusal.contains("GRIOT_DATA_DIR"), "{refusal}");
         drop(held);
         folder.lock().unwrap();
+    }
+
+    #[test]
+    fn a_note_is_there_as_long_as_its_server() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = DataDir::open_or_create(scratch.path()).unwrap();
+        assert_eq!(folder.note_of_server(), None);
+        let held = folder.lock().unwrap();
+        held.note("a longer line").unwrap();
+        held.note("ready").unwrap();
+        assert_eq!(folder.note_of_server().as_deref(), Some("ready"));
+        drop(held);
+        assert_eq!(folder.note_of_server(), None);
     }
 
     #[test]
