@@ -125,7 +125,10 @@ mod tests {
         config.http.public_url = Some("https://live.example.org".to_owned());
         config.rtmp.public_url = Some("rtmp://live.example.org/live".to_owned());
         assert_eq!(addresses().page_url(&config), "https://live.example.org");
-        assert_eq!(addresses().rtmp_url(&config), "rtmp://live.example.org/live");
+        assert_eq!(
+            addresses().rtmp_url(&config),
+            "rtmp://live.example.org/live"
+        );
     }
 
     #[test]

@@ -103,8 +103,16 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
         Err(error) => findings.push(Finding::fail("data folder", format!("{error:#}"))),
     }
     for (subject, key, address) in [
-        ("http port", "http.listen (GRIOT_HTTP_LISTEN)", config.http.listen),
-        ("rtmp port", "rtmp.listen (GRIOT_RTMP_LISTEN)", config.rtmp.listen),
+        (
+            "http port",
+            "http.listen (GRIOT_HTTP_LISTEN)",
+            config.http.listen,
+        ),
+        (
+            "rtmp port",
+            "rtmp.listen (GRIOT_RTMP_LISTEN)",
+            config.rtmp.listen,
+        ),
     ] {
         findings.push(match &running {
             Some(line) => Finding::ok(subject, format!("in use by a running server: {line}")),
@@ -128,7 +136,9 @@ fn clock(now: Timestamp) -> Finding {
     if now < YOUNGEST_CLOCK {
         return Finding::fail(
             "clock",
-            format!("says {now}, which is past; set it (timedatectl set-ntp true): log-ins and playlists carry it"),
+            format!(
+                "says {now}, which is past; set it (timedatectl set-ntp true): log-ins and playlists carry it"
+            ),
         );
     }
     Finding::ok("clock", format!("says {now}"))
@@ -158,7 +168,9 @@ fn disk_writable(folder: &Path) -> Finding {
     match written.and(removed) {
         Err(error) => Finding::fail(
             "data folder",
-            format!("{shown} cannot be written ({error}); change its owner, or data_dir (GRIOT_DATA_DIR)"),
+            format!(
+                "{shown} cannot be written ({error}); change its owner, or data_dir (GRIOT_DATA_DIR)"
+            ),
         ),
         Ok(()) if took > FSYNC_GOOD => Finding::warn(
             "data folder",
@@ -169,7 +181,10 @@ fn disk_writable(folder: &Path) -> Finding {
         ),
         Ok(()) => Finding::ok(
             "data folder",
-            format!("{shown} is writable, 4 KiB durable in {:.1} ms", took.as_secs_f64() * 1e3),
+            format!(
+                "{shown} is writable, 4 KiB durable in {:.1} ms",
+                took.as_secs_f64() * 1e3
+            ),
         ),
     }
 }

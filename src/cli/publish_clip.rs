@@ -253,7 +253,10 @@ impl Connection {
                 ("audiocodecid", 10.0),
                 ("audiosamplerate", 48_000.0),
             ],
-            &[("encoder", concat!("griot demo-live ", env!("CARGO_PKG_VERSION")))],
+            &[(
+                "encoder",
+                concat!("griot demo-live ", env!("CARGO_PKG_VERSION")),
+            )],
         );
         for tag in &clip.configurations {
             self.send(*tag, 0).await?;
@@ -334,7 +337,7 @@ mod tests {
     #[test]
     fn the_embedded_clip_has_240_pictures_and_375_frames_of_sound() {
         let clip = Clip::embedded().unwrap();
-        let of = |kind| clip.media.iter().filter(|tag| tag.kind == kind);
+        let of = |kind| clip.media.iter().filter(move |tag| tag.kind == kind);
         assert_eq!(of(TagKind::Video).count(), 240);
         assert_eq!(of(TagKind::Audio).count(), 375);
         assert_eq!(of(TagKind::Audio).next().unwrap().timestamp_ms, 67);
@@ -367,7 +370,12 @@ mod tests {
         );
         assert_eq!(url("rtmp://[::1]:99/a/b").unwrap(), "rtmp://[::1]:99/a/b");
         assert_eq!(url("rtmp://[::1]/live").unwrap(), "rtmp://[::1]:1935/live");
-        for wrong in ["http://h/live", "rtmp://h", "rtmp:///live", "rtmp://h:x/live"] {
+        for wrong in [
+            "http://h/live",
+            "rtmp://h",
+            "rtmp:///live",
+            "rtmp://h:x/live",
+        ] {
             assert!(url(wrong).is_err(), "{wrong}");
         }
     }

@@ -116,10 +116,7 @@ async fn execute(rooms: &Rooms, command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Passwd { user, .. } => {
             let user = find(accounts, &user).await?;
             let password = password_from_stdin()?;
-            accounts
-                .set_password(user.id, &password)
-                .await
-                .map_err(say)
+            accounts.set_password(user.id, &password).await.map_err(say)
         }
         UserCommand::Role { user, role } => {
             let user = find(accounts, &user).await?;
