@@ -49,9 +49,9 @@ pub(super) struct Add {
     /// Unique; what they log in with.
     #[arg(long)]
     email: String,
-    /// Where they live: an id, a name, or "name, commune".
+    /// Where they live: an id, a name, or "name, commune". Without it no live can be started.
     #[arg(long, value_name = "ID-OR-NAME")]
-    quartier: String,
+    quartier: Option<String>,
     /// What they may do.
     #[arg(long, default_value = "user")]
     role: RoleName,
@@ -101,12 +101,15 @@ async fn execute(rooms: &Rooms, command: UserCommand) -> anyhow::Result<()> {
     let accounts = &rooms.accounts;
     match command {
         UserCommand::Add(add) => {
-            let quartier = geo::resolve_quartier(&rooms.store, &add.quartier).await?;
+            let quartier_id = match &add.quartier {
+                Some(quartier) => Some(geo::resolve_quartier(&rooms.store, quartier).await?.id),
+                None => None,
+            };
             let account = NewAccount {
                 username: add.username,
                 email: add.email,
                 password: Some(password_from_stdin()?),
-                quartier_id: Some(quartier.id),
+                quartier_id,
                 role: Some(add.role.into()),
                 ..NewAccount::default()
             };
