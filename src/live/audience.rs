@@ -42,26 +42,38 @@ impl Audience {
     pub(super) fn saw(&self, address: IpAddr, agent: &str) {
         let who = self.key.hash_one((address, agent));
         let now = Instant::now();
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.last.len() < MOST || seen.last.contains_key(&who) {
             seen.last.insert(who, now);
         }
         // Sweeping once a second keeps a request's cost flat.
-        if seen.swept.is_none_or(|at| now - at >= Duration::from_secs(1)) {
+        if seen
+            .swept
+            .is_none_or(|at| now - at >= Duration::from_secs(1))
+        {
             seen.sweep(now);
         }
     }
 
     /// Viewers now.
     pub(super) fn count(&self) -> usize {
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         seen.sweep(Instant::now());
         seen.last.len()
     }
 
     /// The most viewers at any second so far.
     pub(super) fn peak(&self) -> usize {
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         seen.sweep(Instant::now());
         seen.peak
     }

@@ -26,7 +26,7 @@ pub enum LiveError {
     Store(StoreError),
     /// A member's key could not be read or made.
     #[error("the stream key is not to be had: {0}")]
-    Key(#[source] crate::accounts::AccountError),
+    Key(#[source] crate::accounts::AccountsError),
 }
 
 impl LiveError {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::Latency;
 use super::deps::Deps;
 use super::error::LiveError;
 use super::owner::{Command, Owner};
@@ -13,7 +14,6 @@ use super::playback::Playback;
 use super::publisher::{PublishRefusal, PublishRequest, Publisher};
 use super::running::Running;
 use super::state::{STOPPED_KEY_REST, State};
-use super::Latency;
 use crate::base::{Event, LiveId, RecordingId, Secret, UserId, random_hex};
 use crate::rendition::{Growing, GrowingPlan, PlaybackError, Reader};
 use crate::store::{
@@ -109,7 +109,12 @@ impl Lives {
     /// # Errors
     /// `NoQuartier`, `AlreadyLive`, `NotFound` for an unknown member, or the rows' failure.
     pub async fn start(&self, owner: UserId, wish: StartLive) -> Result<StartedLive, LiveError> {
-        let user = self.deps.store.user(owner).await?.ok_or(LiveError::NotFound)?;
+        let user = self
+            .deps
+            .store
+            .user(owner)
+            .await?
+            .ok_or(LiveError::NotFound)?;
         let stream_key = self
             .deps
             .accounts
@@ -226,9 +231,7 @@ impl Lives {
         let growing = growing.unwrap_or_else(|| Growing::new(self.plan(live.id)));
         let (commands, heard) = mpsc::channel(32);
         let running = Arc::new(Running::new(&live, growing.reader(), commands));
-        self.lock()
-            .running
-            .insert(live.playback_id.clone(), Arc::clone(&running));
+        self.lock().add(Arc::clone(&running));
         let owner = Owner::new(
             Arc::clone(&self.deps),
             live,
@@ -266,7 +269,7 @@ impl Lives {
     /// A live whose owner task is gone becomes a replay under the same reader: players notice nothing.
     fn forget(&self, ended: &Arc<Running>) {
         let mut known = self.lock();
-        known.running.remove(&ended.playback_id);
+        known.remove(&ended.playback_id);
         known.keep_replay(Arc::clone(ended));
     }
 
@@ -280,7 +283,12 @@ impl Lives {
         live: LiveId,
         forced: bool,
     ) -> Result<StoppedLive, LiveError> {
-        let row = self.deps.store.live(live).await?.ok_or(LiveError::NotFound)?;
+        let row = self
+            .deps
+            .store
+            .live(live)
+            .await?
+            .ok_or(LiveError::NotFound)?;
         let own = row.owner_id == actor.user;
         if !own && !actor.is_admin {
             return Err(LiveError::Forbidden);
@@ -291,7 +299,9 @@ impl Lives {
             (false, _) => EndReason::Admin,
         };
         if let Some(running) = self.running_by_live(live) {
-            self.lock().resting_keys.insert(row.owner_id, Instant::now());
+            self.lock()
+                .resting_keys
+                .insert(row.owner_id, Instant::now());
             let (reply, answer) = oneshot::channel();
             let command = Command::Stop { reason, reply };
             if running.commands.send(command).await.is_ok() {
@@ -319,7 +329,12 @@ impl Lives {
     /// # Errors
     /// `NotFound`, or the rows' failure.
     pub async fn view(&self, live: LiveId) -> Result<LiveView, LiveError> {
-        let post = self.deps.store.live_post(live).await?.ok_or(LiveError::NotFound)?;
+        let post = self
+            .deps
+            .store
+            .live_post(live)
+            .await?
+            .ok_or(LiveError::NotFound)?;
         self.look(post).await
     }
 
@@ -333,7 +348,7 @@ impl Lives {
         page: u32,
         page_size: u32,
     ) -> Result<Page<LiveView>, LiveError> {
-        let posts = self.deps.store.live_posts(filter, page, page_size).await?;
+        let posts = self.deps.store.list_lives(filter, page, page_size).await?;
         let mut rows = Vec::with_capacity(posts.rows.len());
         for post in posts.rows {
             rows.push(self.look(post).await?);
@@ -394,18 +409,14 @@ impl Lives {
         Ok(Playback::new(replay))
     }
 
-    /// The lives that run on this node now, for metrics.
-    #[must_use]
-    pub fn running_count(&self) -> usize {
-        self.lock().running.len()
-    }
-
     fn find(&self, playback_id: &str) -> Option<Arc<Running>> {
         let known = self.lock();
         let running = known.running.get(playback_id).cloned();
         running.or_else(|| {
             let mut replays = known.replays.iter();
-            replays.find(|replay| replay.playback_id == playback_id).cloned()
+            replays
+                .find(|replay| replay.playback_id == playback_id)
+                .cloned()
         })
     }
 
@@ -422,7 +433,11 @@ impl Lives {
 
     fn running_by_live(&self, live: LiveId) -> Option<Arc<Running>> {
         let known = self.lock();
-        known.running.values().find(|running| running.live == live).cloned()
+        known
+            .running
+            .values()
+            .find(|running| running.live == live)
+            .cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -435,8 +450,24 @@ impl Lives {
 }
 
 impl Known {
+    fn add(&mut self, running: Arc<Running>) {
+        self.running.insert(running.playback_id.clone(), running);
+        self.tell_count();
+    }
+
+    fn remove(&mut self, playback_id: &str) {
+        self.running.remove(playback_id);
+        self.tell_count();
+    }
+
+    fn tell_count(&self) {
+        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("griot_lives").set(f64::from(count));
+    }
+
     fn keep_replay(&mut self, replay: Arc<Running>) {
-        self.replays.retain(|kept| kept.playback_id != replay.playback_id);
+        self.replays
+            .retain(|kept| kept.playback_id != replay.playback_id);
         self.replays.push_back(replay);
         while self.replays.len() > REPLAYS_KEPT {
             self.replays.pop_front();

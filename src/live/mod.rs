@@ -21,5 +21,5 @@ pub use deps::Deps;
 pub use error::LiveError;
 pub use lives::{Actor, LiveView, Lives, StartLive, StartedLive, StoppedLive};
 pub use playback::Playback;
-pub use resume::Resumed;
 pub use publisher::{Closing, PublishRefusal, PublishRequest, Publisher, SessionEnd};
+pub use resume::Resumed;

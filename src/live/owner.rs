@@ -166,7 +166,11 @@ impl Owner {
             Some(recording) => recording,
             None => {
                 let id = RecordingId(self.deps.ids.next());
-                let made = self.deps.store.create_recording(id, self.live.id, now).await;
+                let made = self
+                    .deps
+                    .store
+                    .create_recording(id, self.live.id, now)
+                    .await;
                 made.map_err(unavailable)?.id
             }
         };
@@ -180,7 +184,11 @@ impl Owner {
             encoder: request.encoder.clone(),
             at: now,
         };
-        self.deps.store.open_session(&row).await.map_err(unavailable)?;
+        self.deps
+            .store
+            .open_session(&row)
+            .await
+            .map_err(unavailable)?;
         self.advance(Happening::Publish).await;
 
         // 16 reads of the socket: full means that this task is behind; see `Publisher::to_owner`.
@@ -208,13 +216,15 @@ impl Owner {
         match heard {
             Some(FromPublisher::Media(media)) => self.take(media).await,
             Some(FromPublisher::End(SessionEnd::Goodbye)) => {
-                self.session_ended(SessionEnd::Goodbye, Happening::Goodbye).await;
+                self.session_ended(SessionEnd::Goodbye, Happening::Goodbye)
+                    .await;
             }
             Some(FromPublisher::End(how)) => {
                 self.session_ended(how, Happening::Dropped).await;
             }
             None => {
-                self.session_ended(SessionEnd::Dropped, Happening::Dropped).await;
+                self.session_ended(SessionEnd::Dropped, Happening::Dropped)
+                    .await;
             }
         }
     }
@@ -240,11 +250,20 @@ impl Owner {
     }
 
     async fn note_encoder(&mut self, encoder: &str) {
-        let Some(session) = self.session.as_mut().filter(|session| !session.encoder_known) else {
+        let Some(session) = self
+            .session
+            .as_mut()
+            .filter(|session| !session.encoder_known)
+        else {
             return;
         };
         session.encoder_known = true;
-        if let Err(error) = self.deps.store.set_session_encoder(session.id, encoder).await {
+        if let Err(error) = self
+            .deps
+            .store
+            .set_session_encoder(session.id, encoder)
+            .await
+        {
             tracing::warn!(%error, "the encoder's name was not noted");
         }
     }
@@ -293,8 +312,12 @@ impl Owner {
         if self.state == before {
             return;
         }
-        tracing::info!(from = before.status().as_str(), to = self.state.status().as_str(), ?happening,
-            "the live's state changed");
+        tracing::info!(
+            from = before.status().as_str(),
+            to = self.state.status().as_str(),
+            ?happening,
+            "the live's state changed"
+        );
         let now = self.deps.clock.now();
         let grace = self.grace();
         let change = LiveChange {
@@ -314,7 +337,10 @@ impl Owner {
         self.growing
             .set_interrupted(self.state.status() == LiveStatus::Interrupted);
         match self.deps.store.update_live(self.live.id, &change).await {
-            Ok(_) => self.deps.events.publish(Event::LiveChanged { live: self.live.id }),
+            Ok(_) => self
+                .deps
+                .events
+                .publish(Event::LiveChanged { live: self.live.id }),
             // The owner task's state leads; the row follows with the next change.
             Err(error) => tracing::error!(%error, "the live's row was not changed"),
         }
@@ -386,10 +412,18 @@ impl Owner {
         self.running.set_status(LiveStatus::Ended);
         self.close_session(Closing::Stopped, "stopped").await;
         let saved = self.finish_recording().await;
-        tracing::info!(reason = reason.as_str(), recording.ready = saved, "the live ended");
-        self.deps.events.publish(Event::LiveChanged { live: self.live.id });
+        tracing::info!(
+            reason = reason.as_str(),
+            recording.ready = saved,
+            "the live ended"
+        );
+        self.deps
+            .events
+            .publish(Event::LiveChanged { live: self.live.id });
         if saved {
-            self.deps.events.publish(Event::RecordingReady { live: self.live.id });
+            self.deps
+                .events
+                .publish(Event::RecordingReady { live: self.live.id });
         }
         Ok(saved)
     }
@@ -408,7 +442,11 @@ impl Owner {
             }
         };
         let now = self.deps.clock.now();
-        let mut noted = self.deps.store.set_recording_state(recording, state, now).await;
+        let mut noted = self
+            .deps
+            .store
+            .set_recording_state(recording, state, now)
+            .await;
         if noted.is_ok() && saved {
             // A directory store has the bytes as soon as the file was renamed into it.
             noted = self.deps.store.set_recording_stored(recording, now).await;

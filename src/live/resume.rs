@@ -32,7 +32,9 @@ impl Lives {
                 Ok(()) => found.resumed += 1,
                 Err(error) => {
                     tracing::error!(live.id = %live.id, %error, "a live cannot go on and is ended");
-                    deps.store.end_live(live.id, EndReason::Timeout, now).await?;
+                    deps.store
+                        .end_live(live.id, EndReason::Timeout, now)
+                        .await?;
                     found.failed += 1;
                 }
             }
@@ -92,8 +94,14 @@ impl Lives {
             tracing::error!(live.id = %live, %error, "a recording cannot be finished");
             false
         });
-        let state = if saved { RecordingState::Ready } else { RecordingState::Failed };
-        deps.store.set_recording_state(recording.id, state, now).await?;
+        let state = if saved {
+            RecordingState::Ready
+        } else {
+            RecordingState::Failed
+        };
+        deps.store
+            .set_recording_state(recording.id, state, now)
+            .await?;
         if saved {
             deps.store.set_recording_stored(recording.id, now).await?;
         }

@@ -68,6 +68,8 @@ impl Running {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 use crate::store::{EndReason, LiveStatus};
 
 /// How long without media counts as an interruption; the socket stays open (it closes at 30 s).
-pub const SILENCE: Duration = Duration::from_secs(3);
+pub(super) const SILENCE: Duration = Duration::from_secs(3);
 /// How long a started live waits for its encoder after its owner's last request.
-pub const READY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How long an encoder must leave a stopped live alone before its reconnect counts as a new publish.
-pub const STOPPED_KEY_REST: Duration = Duration::from_secs(60);
+pub(super) const STOPPED_KEY_REST: Duration = Duration::from_secs(60);
 
 /// Where a live is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// Started by its owner; no encoder has come yet.
     Ready,
     /// An encoder publishes.
@@ -29,7 +29,7 @@ pub enum State {
 
 /// Why a live is interrupted; it decides the grace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
+pub(super) enum Interruption {
     /// The socket is gone, or no media came for [`SILENCE`].
     Drop,
     /// The encoder said goodbye.
@@ -41,7 +41,7 @@ pub enum Interruption {
 impl State {
     /// As rows and the API have it.
     #[must_use]
-    pub fn status(self) -> LiveStatus {
+    pub(super) fn status(self) -> LiveStatus {
         match self {
             Self::Ready => LiveStatus::Ready,
             Self::Live => LiveStatus::Live,
@@ -53,7 +53,7 @@ impl State {
 
 /// What can happen to a live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub(super) enum Happening {
     /// A publish was accepted.
     Publish,
     /// Media came.
@@ -74,7 +74,7 @@ pub enum Happening {
 
 /// What follows. Ended is final; what cannot happen in a state changes nothing.
 #[must_use]
-pub fn next(state: State, happening: Happening) -> State {
+pub(super) fn next(state: State, happening: Happening) -> State {
     use Happening as H;
     use Interruption::{Drop, Goodbye, Restart};
     use State::{Ended, Interrupted, Live, Ready};
@@ -89,10 +89,7 @@ pub fn next(state: State, happening: Happening) -> State {
         (Live | Interrupted(_), H::Restart) => Interrupted(Restart),
         (Interrupted(Goodbye), H::GraceOver) => Ended(EndReason::IngestClosed),
         (Ready | Interrupted(_), H::GraceOver) => Ended(EndReason::Timeout),
-        (
-            Ready,
-            H::Media | H::Silence | H::Dropped | H::Goodbye | H::Restart,
-        )
+        (Ready, H::Media | H::Silence | H::Dropped | H::Goodbye | H::Restart)
         | (Live, H::Publish | H::Media | H::GraceOver)
         | (Interrupted(_), H::Media | H::Silence | H::Dropped | H::Goodbye) => state,
     }

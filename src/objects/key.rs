@@ -49,7 +49,16 @@ mod tests {
 
     #[test]
     fn a_key_that_would_leave_the_folder_is_no_key() {
-        for bad in ["", "/etc/passwd", "a//b", "../x", "a/../b", "a/.hidden", "a\\b", "a b"] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "a//b",
+            "../x",
+            "a/../b",
+            "a/.hidden",
+            "a\\b",
+            "a b",
+        ] {
             assert_eq!(ObjectKey::parse(bad), None, "{bad}");
         }
         let key = ObjectKey::run(LiveId(7), "source", 0);

@@ -46,7 +46,7 @@ impl FileRange {
 
 /// The growing file of one run.
 #[derive(Debug)]
-pub struct RunFile {
+pub(super) struct RunFile {
     file: Arc<File>,
     path: PathBuf,
     end: u64,
@@ -57,7 +57,7 @@ impl RunFile {
     ///
     /// # Errors
     /// What the disk says.
-    pub fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -78,7 +78,7 @@ impl RunFile {
     ///
     /// # Errors
     /// What the disk says; `UnexpectedEof` when the file is shorter than `end`.
-    pub fn resume(path: &Path, end: u64) -> io::Result<Self> {
+    pub(super) fn resume(path: &Path, end: u64) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         if file.metadata()?.len() < end {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -96,7 +96,7 @@ impl RunFile {
     ///
     /// # Errors
     /// What the disk says (`StorageFull`, …).
-    pub fn append(&mut self, parts: &[Bytes]) -> io::Result<u64> {
+    pub(super) fn append(&mut self, parts: &[Bytes]) -> io::Result<u64> {
         let start = self.end;
         let mut at = start;
         for part in parts {
@@ -109,19 +109,19 @@ impl RunFile {
 
     /// Where the next part will begin.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.end
     }
 
     /// Where the file lies.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The open file, for readers and for syncing beside the owner.
     #[must_use]
-    pub fn shared(&self) -> Arc<File> {
+    pub(super) fn shared(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
 
@@ -131,7 +131,12 @@ impl RunFile {
     ///
     /// # Errors
     /// What the disk says; sealing again is then right.
-    pub fn seal(&mut self, moov: &[u8], mdat_header: &[u8; 16], header_at: u64) -> io::Result<u64> {
+    pub(super) fn seal(
+        &mut self,
+        moov: &[u8],
+        mdat_header: &[u8; 16],
+        header_at: u64,
+    ) -> io::Result<u64> {
         self.file.write_all_at(moov, self.end)?;
         let length = self.end + moov.len() as u64;
         self.file.set_len(length)?;

@@ -17,7 +17,7 @@ use super::shelf::Shelf;
 use super::variant::Rates;
 use crate::av::{CodecConfig, Frame, Part, Ticks};
 use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
-use crate::fmp4::{Packed, PackagerConfig, PartTarget};
+use crate::fmp4::{Packed, PartTarget};
 use crate::hls;
 use crate::store::Store;
 
@@ -167,14 +167,21 @@ impl Growing {
         packed: &mut Vec<Packed>,
     ) -> Result<(), RenditionError> {
         let changed = self.gate.announce(config);
-        let outgrown = self.run.as_ref().is_some_and(|run| !self.gate.fits(&run.tracks));
+        let outgrown = self
+            .run
+            .as_ref()
+            .is_some_and(|run| !self.gate.fits(&run.tracks));
         if changed && outgrown {
             self.close_run(std::mem::take(packed)).await?;
         }
         Ok(())
     }
 
-    async fn frame(&mut self, frame: Frame, packed: &mut Vec<Packed>) -> Result<(), RenditionError> {
+    async fn frame(
+        &mut self,
+        frame: Frame,
+        packed: &mut Vec<Packed>,
+    ) -> Result<(), RenditionError> {
         if self.awaits_first_frame {
             self.awaits_first_frame = false;
             self.session_began = Some(self.plan.clock.now());
@@ -205,6 +212,7 @@ impl Growing {
         let mut packed = Vec::new();
         if let Some(run) = &mut self.run {
             run.packager.end_session(&mut packed);
+            tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
         }
         self.write_out(packed).await
     }
@@ -251,7 +259,9 @@ impl Growing {
     }
 
     fn add_part(&mut self, run: &mut OpenRun, part: Part, offset: &mut Option<u64>) {
-        let target = *self.part_target.get_or_insert_with(|| run.packager.part_target());
+        let target = *self
+            .part_target
+            .get_or_insert_with(|| run.packager.part_target());
         if let PartTarget::Parts { duration } = target {
             self.window.set_part_target(Some(duration));
         }
@@ -270,6 +280,8 @@ impl Growing {
         }
         self.end = self.end + part.duration;
         self.rates.part(length, part.duration);
+        metrics::counter!("griot_parts_total").increment(1);
+        metrics::counter!("griot_part_bytes_total").increment(length);
         run.add_part(&part, spot.is_some());
         self.shelf().add_part(msn, index, spot, part.bytes);
     }

@@ -210,7 +210,11 @@ impl Reader {
                 hls::Decision::TooFarAhead => return Err(PlaybackError::TooFarAhead),
                 hls::Decision::Wait => {}
             }
-            let hold = if announced.0.interrupted { HOLD_INTERRUPTED } else { HOLD };
+            let hold = if announced.0.interrupted {
+                HOLD_INTERRUPTED
+            } else {
+                HOLD
+            };
             match timeout_at(asked_at + hold, next(&mut news)).await {
                 Ok(Some(newer)) => announced = newer,
                 // Nothing more will come, or not in time: as it is.
@@ -237,7 +241,9 @@ impl Reader {
     /// # Errors
     /// `NotFound`.
     pub fn segment(&self, run: u32, msn: u64) -> Result<MediaBytes, PlaybackError> {
-        self.shelf().segment(run, msn).ok_or(PlaybackError::NotFound)
+        self.shelf()
+            .segment(run, msn)
+            .ok_or(PlaybackError::NotFound)
     }
 
     /// A part. The one that PRELOAD-HINT names is waited for; it is `NotFound` when a cut overtakes it.

@@ -37,7 +37,11 @@ impl Reader {
             let stand = stand(places, run).await?;
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
             shelf.add_run(stand);
-            rows.extend(segments.iter().map(|segment| shelve(&mut shelf, run, segment)));
+            rows.extend(
+                segments
+                    .iter()
+                    .map(|segment| shelve(&mut shelf, run, segment)),
+            );
         }
         let mut window = hls::Window::from_segments(hls::Config::default(), rows);
         window.end();
@@ -51,7 +55,9 @@ impl Reader {
 /// The runs of the source rendition, by number.
 pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
     let runs = recording.runs.iter();
-    runs.filter(|run| run.rendition == SOURCE).cloned().collect()
+    runs.filter(|run| run.rendition == SOURCE)
+        .cloned()
+        .collect()
 }
 
 /// Opens a run's file for readers.

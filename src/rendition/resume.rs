@@ -52,7 +52,11 @@ impl Growing {
             let stand = stand(&growing.plan.places, run).await?;
             let mut shelf = growing.shelf();
             shelf.add_run(stand);
-            rows.extend(segments.iter().map(|segment| shelve(&mut shelf, run, segment)));
+            rows.extend(
+                segments
+                    .iter()
+                    .map(|segment| shelve(&mut shelf, run, segment)),
+            );
         }
         growing.window = hls::Window::from_segments(growing.plan.window(), rows);
         growing.runs_made = u32::try_from(runs.len()).unwrap_or(u32::MAX);
@@ -88,7 +92,10 @@ impl Growing {
             .last()
             .map(|row| row.segment.byte_offset + row.segment.bytes)
             .and_then(|end| u64::try_from(end).ok());
-        let (path, object) = (plan.places.path(&place), plan.places.objects.path(place.key()));
+        let (path, object) = (
+            plan.places.path(&place),
+            plan.places.objects.path(place.key()),
+        );
         let leftover = blocking(move || {
             if !path.exists() && object.exists() {
                 // Renamed into the object store, but the crash came before the row: back, to be sealed again.
@@ -213,7 +220,9 @@ fn split(segments_before: usize, parts: Vec<PartIndex>) -> Vec<SegmentIndex> {
 fn begins_with_key(part: &PartIndex) -> bool {
     let pictures = part.runs.iter().find(|run| run.track == TrackKind::Video);
     let first = pictures.or(part.runs.first());
-    first.and_then(|run| run.samples.first()).is_some_and(|sample| sample.key)
+    first
+        .and_then(|run| run.samples.first())
+        .is_some_and(|sample| sample.key)
 }
 
 #[cfg(test)]
@@ -243,7 +252,9 @@ mod tests {
 
     /// 200 ms parts, a key frame every two seconds.
     fn parts(count: usize) -> Vec<PartIndex> {
-        (0..count).map(|index| part(18_000, index % 10 == 0)).collect()
+        (0..count)
+            .map(|index| part(18_000, index % 10 == 0))
+            .collect()
     }
 
     fn lengths(segments: &[SegmentIndex]) -> Vec<usize> {
@@ -264,12 +275,24 @@ mod tests {
     #[test]
     fn the_part_target_is_the_longest_part_in_whole_milliseconds() {
         let of = |duration| {
-            let segment = SegmentIndex { parts: vec![part(duration, true)] };
+            let segment = SegmentIndex {
+                parts: vec![part(duration, true)],
+            };
             announced_target(200, &[segment])
         };
         // Four frames of 24 fps are 15,000 ticks: 166.7 ms.
-        assert_eq!(of(15_000), Some(PartTarget::Parts { duration: Ticks(167 * 90) }));
-        assert_eq!(of(18_000), Some(PartTarget::Parts { duration: Ticks(18_000) }));
+        assert_eq!(
+            of(15_000),
+            Some(PartTarget::Parts {
+                duration: Ticks(167 * 90)
+            })
+        );
+        assert_eq!(
+            of(18_000),
+            Some(PartTarget::Parts {
+                duration: Ticks(18_000)
+            })
+        );
         assert_eq!(of(400_000), Some(PartTarget::NoParts));
         assert_eq!(announced_target(200, &[]), None);
     }

@@ -52,10 +52,11 @@ impl OpenRun {
         let place = Place::growing(plan.live, plan.rendition, number);
         let (path, head) = (plan.places.path(&place), packager.head());
         let head_bytes = head.len() as u64;
+        let made_at = path.clone();
         let file = blocking(move || RunFile::create(&path, &head)).await?;
-        let recording = growing
-            .recording
-            .ok_or_else(|| RenditionError::Index("there is no recording to belong to".to_owned()))?;
+        let recording = growing.recording.ok_or_else(|| {
+            RenditionError::Index("there is no recording to belong to".to_owned())
+        })?;
         let row = NewRun {
             id: RunId(plan.ids.next()),
             recording_id: recording,
@@ -64,8 +65,14 @@ impl OpenRun {
             path: place.to_row(),
             timeline_start: growing.end,
             started_at: plan.clock.now(),
-            video_codec: tracks.video.as_ref().map(|video| video.codec.as_str().to_owned()),
-            audio_codec: tracks.audio.as_ref().map(|audio| audio.codec.as_str().to_owned()),
+            video_codec: tracks
+                .video
+                .as_ref()
+                .map(|video| video.codec.as_str().to_owned()),
+            audio_codec: tracks
+                .audio
+                .as_ref()
+                .map(|audio| audio.codec.as_str().to_owned()),
             width: tracks.video.as_ref().map(|video| i64::from(video.width)),
             height: tracks.video.as_ref().map(|video| i64::from(video.height)),
             codecs: tracks.codecs(),
@@ -73,7 +80,14 @@ impl OpenRun {
             head_bytes: i64::try_from(head_bytes).unwrap_or(i64::MAX),
         };
         // Object first, row second: a file without a row is swept at the next start.
-        let row = plan.store.create_run(&row).await?;
+        let row = match plan.store.create_run(&row).await {
+            Ok(row) => row,
+            Err(error) => {
+                // The next try makes the same file anew.
+                blocking(move || std::fs::remove_file(made_at)).await?;
+                return Err(error.into());
+            }
+        };
         tracing::info!(run = number, codecs = %row.codecs, "a run begins");
         let run = Self::new(plan, row.id, number, packager, place, file);
         growing.runs_made += 1;

@@ -89,7 +89,11 @@ pub(super) async fn seal(
         ..RunChange::default()
     };
     plan.store.finish_run(id, &change, now).await?;
-    tracing::info!(size_bytes = length, frames = finalised.video_frames, "a run is final");
+    tracing::info!(
+        size_bytes = length,
+        frames = finalised.video_frames,
+        "a run is final"
+    );
     Ok(Download {
         range: FileRange::new(shared, 0, length),
         etag,
@@ -104,7 +108,9 @@ fn index(tracks: &TrackSet, rows: &[IndexedSegment], file: &RunFile) -> io::Resu
     let decoded = rows.iter().try_for_each(|row| {
         SegmentIndex::decode(&row.sample_index).map(|segment| finaliser.add(&segment))
     });
-    let complete = decoded.ok().and_then(|()| finaliser.finish(file.end()).ok());
+    let complete = decoded
+        .ok()
+        .and_then(|()| finaliser.finish(file.end()).ok());
     if let Some(finalised) = complete {
         return Ok(finalised);
     }

@@ -43,13 +43,20 @@ impl Rates {
     pub(super) fn variant(&self, name: &str, tracks: &TrackSet) -> hls::Variant {
         let average = bits_per_second(self.all_bytes, self.all_duration);
         let highest = self.declared.max(self.peak).max(average);
-        let highest = if highest == 0 { UNKNOWN_BITS_PER_SECOND } else { highest };
+        let highest = if highest == 0 {
+            UNKNOWN_BITS_PER_SECOND
+        } else {
+            highest
+        };
         hls::Variant {
             uri: format!("{name}/index.m3u8"),
             bandwidth: highest + highest / 5,
             average_bandwidth: (average > 0).then_some(average),
             codecs: tracks.codecs(),
-            resolution: tracks.video.as_ref().map(|video| (video.width, video.height)),
+            resolution: tracks
+                .video
+                .as_ref()
+                .map(|video| (video.width, video.height)),
             frame_rate: None,
         }
     }
