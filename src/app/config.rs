@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use super::DataDir;
 use crate::base::Secret;
+use crate::http::Network;
+use crate::live;
 
 pub use keys::{Key, keys};
-pub use values::{DatabaseUrl, Latency, Network, ObjectsUrl};
+pub use values::{DatabaseUrl, ObjectsUrl};
 
 /// Read when no `--config` is given and it exists.
 const DEFAULT_FILE: &str = "griot.toml";
@@ -39,7 +41,7 @@ pub struct Config {
     /// `[objects]`
     pub objects: Objects,
     /// `[live]`
-    pub live: Live,
+    pub live: live::Config,
 }
 
 /// `[http]`: the page, the API and the media that viewers fetch.
@@ -76,19 +78,6 @@ pub struct Database {
 pub struct Objects {
     /// Where finished media lie; in the data folder when `None`.
     pub url: Option<ObjectsUrl>,
-}
-
-/// `[live]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Live {
-    /// How long a live waits for an encoder that dropped.
-    pub reconnect_grace: Duration,
-    /// How long a live waits for an encoder that said goodbye.
-    pub goodbye_grace: Duration,
-    /// Whether a publish without a started live starts one.
-    pub start_on_publish: bool,
-    /// How long parts are.
-    pub latency: Latency,
 }
 
 impl Database {
@@ -181,12 +170,7 @@ impl Default for Config {
             },
             database: Database::default(),
             objects: Objects::default(),
-            live: Live {
-                reconnect_grace: Duration::from_secs(120),
-                goodbye_grace: Duration::from_secs(30),
-                start_on_publish: true,
-                latency: Latency::Normal,
-            },
+            live: live::Config::default(),
         }
     }
 }

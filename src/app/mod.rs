@@ -10,15 +10,16 @@ mod data_dir;
 mod lifecycle;
 mod rooms;
 mod secret_key;
+mod start;
 mod telemetry;
 
 pub use addresses::Addresses;
 pub use config::{
-    Config, ConfigError, Database, DatabaseUrl, Http, Key, Latency, Live, Network, Objects,
-    ObjectsUrl, Rtmp, keys,
+    Config, ConfigError, Database, DatabaseUrl, Http, Key, Objects, ObjectsUrl, Rtmp, keys,
 };
 pub use data_dir::{DataDir, DataDirLock};
 pub use lifecycle::{Signals, raise_open_file_limit};
 pub use rooms::Rooms;
 pub use secret_key::SecretKey;
+pub use start::{Server, start};
 pub use telemetry::{install_metrics, log_to_stderr};

@@ -6,6 +6,8 @@ use super::{Config, DataDir, SecretKey};
 use crate::accounts::Accounts;
 use crate::base::{Clock, IdMaker};
 use crate::geo;
+use crate::objects::Directory;
+use crate::rendition::Places;
 use crate::store::{self, Migrating, Store};
 
 /// Opened together and closed together. Any number of processes may have them open.
@@ -57,6 +59,28 @@ impl Rooms {
             ids,
             clock,
         })
+    }
+
+    /// Where media grow and end up; both folders are made when they are not there.
+    ///
+    /// # Errors
+    /// A folder cannot be made; the message names the key to change.
+    pub fn places(&self, config: &Config) -> anyhow::Result<Places> {
+        let spool = self.folder.join("spool");
+        std::fs::create_dir_all(&spool).with_context(|| {
+            format!(
+                "the spool {} cannot be made; change data_dir (GRIOT_DATA_DIR)",
+                spool.display()
+            )
+        })?;
+        let objects = config.objects.folder_in(&self.folder);
+        let objects = Directory::open(&objects).with_context(|| {
+            format!(
+                "the media folder {} cannot be made; change objects.url (GRIOT_OBJECTS_URL)",
+                objects.display()
+            )
+        })?;
+        Ok(Places { spool, objects })
     }
 
     /// Waits for what runs and closes the database.

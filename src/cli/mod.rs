@@ -4,7 +4,7 @@
 //! or the line that says the server is ready), everything else to stderr. Exit codes: 0 done, 1 it cannot
 //! be done (the last line on stderr says why and what to change), 2 the arguments are wrong.
 
-//mod check;
+mod check;
 mod demo;
 mod demo_live;
 mod doctor;
@@ -12,7 +12,7 @@ mod migrate;
 mod output;
 mod publish_clip;
 mod run;
-//mod serve;
+mod serve;
 mod user;
 
 pub use run::run;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use super::{demo, demo_live, doctor, migrate, user};
+use super::{check, demo, demo_live, doctor, migrate, serve, user};
 use crate::app::{Config, log_to_stderr};
 
 /// Self-hosted live streaming: RTMP in, low-latency HLS out, a replay the moment the live stops.
@@ -67,9 +67,9 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .context("the operating system gives no threads")?;
     let outcome = runtime.block_on(async {
         let done = match arguments.command {
-            Command::Serve => todo!(),
+            Command::Serve => return serve::serve(&config).await,
             Command::Doctor => return doctor::doctor(&config).await,
-            Command::Check => todo!(),
+            Command::Check => return check::check(&config).await,
             Command::Migrate => migrate::migrate(&config).await,
             Command::User(command) => user::user(&config, command).await,
             Command::Demo => demo::demo(&config).await,

@@ -153,7 +153,7 @@ const KEYS: &[Key] = &[
         name: "live.latency",
         default: "normal",
         apply: |config, text| {
-            config.live.latency = text.parse()?;
+            config.live.latency = values::latency(text)?;
             Ok(())
         },
     },
