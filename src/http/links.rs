@@ -1,7 +1,5 @@
 //! Every address that answers name: all absolute (design §9).
 
-use std::fmt::Write as _;
-
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
@@ -48,13 +46,14 @@ impl Links {
     /// The MP4 of one run of one rendition. The best rendition is not named, so that the address of the
     /// thing people keep is short.
     pub(super) fn mp4(&self, playback_id: &str, rendition: &str, run: u32) -> String {
-        let mut url = format!("{}/recordings/{playback_id}/", self.base);
-        if rendition != SOURCE {
-            // Writing to a String cannot fail.
-            let _: std::fmt::Result = write!(url, "{rendition}/");
+        if rendition == SOURCE {
+            format!("{}/recordings/{playback_id}/{run}.mp4", self.base)
+        } else {
+            format!(
+                "{}/recordings/{playback_id}/{rendition}/{run}.mp4",
+                self.base
+            )
         }
-        let _: std::fmt::Result = write!(url, "{run}.mp4");
-        url
     }
 
     /// A picture below `/media/`.
@@ -74,7 +73,7 @@ pub(super) const SOURCE: &str = "source";
 /// The rendition and run that a path below `/recordings/{playback_id}/` names.
 pub(super) fn recording_of(rest: &str) -> Option<(&str, u32)> {
     let (rendition, file) = rest.rsplit_once('/').unwrap_or((SOURCE, rest));
-    let run = super::hls::number(file.strip_suffix(".mp4")?)?;
+    let run = super::address::number(file.strip_suffix(".mp4")?)?;
     Some((rendition, u32::try_from(run).ok()?))
 }
 

@@ -15,9 +15,9 @@ use super::links::Links;
 use super::live_view::{self, Detail};
 use super::pages::{self, Page};
 use super::router::App;
-use super::stub::live::{Actor, LiveError, StartLive};
 use super::words::{self, Sentence};
 use crate::base::{ErrorKind, LiveId};
+use crate::live::{Actor, LiveError, StartLive};
 use crate::store::LiveFilter;
 
 /// Characters of a title (contract §2, post).

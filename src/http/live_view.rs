@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::links::{Links, SOURCE};
-use super::stub::live::LiveView;
 use crate::av::{Ticks, Timescale};
+use crate::live::LiveView;
 use crate::store::{
     EndReason, GapCause, LiveStatus, PostAuthor, PublishSession, RecordingState, Role, Run,
     RunState, WholeRecording,

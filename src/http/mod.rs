@@ -5,8 +5,8 @@
 //! is put into the contract's shapes here and nowhere else: statuses and bodies of failures in `error`,
 //! sentences in `words`, addresses in `links`.
 
+mod address;
 mod auth;
-mod body;
 mod client;
 mod config;
 mod counts;
@@ -21,13 +21,13 @@ mod limits;
 mod links;
 mod live;
 mod live_view;
+mod media;
 mod page;
 mod pages;
 mod range;
 mod recordings;
 mod router;
 mod server;
-mod stub;
 mod words;
 
 use std::fmt;
@@ -40,7 +40,7 @@ pub use server::{Bound, bind};
 #[derive(Clone)]
 pub struct Services {
     /// Lives, running and ended.
-    pub lives: stub::live::Lives,
+    pub lives: crate::live::Lives,
     /// Members, tokens, stream keys.
     pub accounts: crate::accounts::Accounts,
     /// Places of the geography, which `geo` reads from rows handed to it.

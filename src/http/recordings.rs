@@ -12,10 +12,11 @@ use super::headers;
 use super::hls;
 use super::language::Language;
 use super::links;
+use super::media;
 use super::pages;
 use super::range::{self, Condition, Selection};
-use super::stub::rendition::{Download, MediaBytes, PlaybackError};
 use super::words;
+use crate::rendition::{Download, MediaBytes, PlaybackError};
 use crate::store::Live;
 
 /// What RFC 5987 §3.2.1 lets stand as it is in an extended parameter.
@@ -46,7 +47,7 @@ pub(super) async fn answer(
     let mut response = if method == Method::GET || method == Method::HEAD {
         match find(services, uri.path()).await {
             Ok((download, file_name)) => send(download, &file_name, wants_to_keep(uri), request),
-            Err(why) => hls::error(why, request),
+            Err(why) => hls::nothing(why, request),
         }
     } else {
         let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -54,9 +55,6 @@ pub(super) async fn answer(
             .answer(Language::of(request), Some(allow))
     };
     headers::open_to_all(response.headers_mut());
-    if method == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
     response
 }
 
@@ -121,7 +119,7 @@ fn send(download: Download, file_name: &str, keep: bool, request: &HeaderMap) ->
         Condition::Whole => Some(Selection::Whole),
     };
     let mut response = match selection {
-        Some(selection) => hls::selected(MediaBytes::File(download.range), selection, total),
+        Some(selection) => media::selected(MediaBytes::File(download.range), selection, total),
         None => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -135,7 +133,7 @@ fn send(download: Download, file_name: &str, keep: bool, request: &HeaderMap) ->
     if let Ok(modified) = HeaderValue::try_from(range::http_date(download.modified)) {
         headers.insert(LAST_MODIFIED, modified);
     }
-    headers.insert(CACHE_CONTROL, hls::IMMUTABLE);
+    headers.insert(CACHE_CONTROL, media::IMMUTABLE);
     if selection.is_some_and(|selection| selection != Selection::Unsatisfiable) {
         headers.insert(
             CONTENT_TYPE,
@@ -179,8 +177,8 @@ mod tests {
     use std::io::Write;
     use std::sync::Arc;
 
-    use super::super::stub::rendition::FileRange;
     use crate::base::Timestamp;
+    use crate::rendition::FileRange;
 
     fn download() -> Download {
         let mut file = tempfile::tempfile().unwrap();

@@ -8,10 +8,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::{ALLOW, CACHE_CONTROL, VARY};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, VARY};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
+use http_body::Body as _;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -116,6 +117,7 @@ impl Front {
     pub(super) async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response {
         let began = Instant::now();
         let client = Client::of(self.app.config(), peer, request.headers());
+        let head = request.method() == Method::HEAD;
         let path = request.uri().path();
         let (area, mut response) = if path.starts_with("/live/") {
             // Media passes no router, no limiter and no compressor: this is the hot path.
@@ -133,6 +135,9 @@ impl Front {
         } else {
             (Area::Page, routed(&self.site, client, request).await)
         };
+        if head {
+            drop_body(&mut response);
+        }
         self.counts.one(area, response.status());
         headers::always(response.headers_mut(), began.elapsed());
         response
@@ -175,6 +180,20 @@ impl Front {
     }
 }
 
+/// The answer to HEAD: the length that GET would have, and nothing of it.
+fn drop_body(response: &mut Response) {
+    let bodiless = [StatusCode::NOT_MODIFIED, StatusCode::NO_CONTENT];
+    if let Some(length) = response.body().size_hint().exact()
+        && !bodiless.contains(&response.status())
+    {
+        response
+            .headers_mut()
+            .entry(CONTENT_LENGTH)
+            .or_insert(HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
+}
+
 /// Both forms of a path are accepted, with the slash at the end and without, and nothing is ever redirected: a
 /// redirected POST loses its body (contract §1.0).
 fn trim_slash(uri: &mut Uri) {
@@ -196,7 +215,6 @@ fn trim_slash(uri: &mut Uri) {
 /// Runs a router and puts its problem, if it has one, into the words of the client's language.
 async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> Response {
     let language = Language::of(request.headers());
-    let head = request.method() == Method::HEAD;
     request.extensions_mut().insert(client);
     let answer = tokio::time::timeout(ANSWER_WITHIN, router.clone().oneshot(request));
     let mut response = match answer.await {
@@ -207,11 +225,7 @@ async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> 
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
-    let mut worded = problem.answer(language, response.headers_mut().remove(ALLOW));
-    if head {
-        *worded.body_mut() = Body::empty();
-    }
-    worded
+    problem.answer(language, response.headers_mut().remove(ALLOW))
 }
 
 /// Everything below `/api/`, without the slash at the end.

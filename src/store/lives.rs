@@ -1,5 +1,6 @@
 //! Lives: the row of the show, from its start to its end.
 
+use super::db::{in_tx, read, sql, write};
 use super::{Store, StoreError};
 use crate::base::{LiveId, Timestamp, UserId};
 
@@ -134,49 +135,88 @@ pub struct Page<T> {
     pub total: u64,
 }
 
+sql! {
+    INSERT_POST = "insert into posts (id, author_id, quartier_id, title, content, post_type, is_live_post,
+            is_pinned, is_anonymous, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, 'live', true, false, false, $6, $6)";
+    INSERT = "insert into lives (id, owner_id, playback_id, title, description, status, created_at,
+            owner_seen_at, node)
+        values ($1, $2, $3, $4, $5, 'ready', $6, $6, $7)
+        returning *";
+    BY_ID = "select * from lives where id = $1";
+    BY_PLAYBACK_ID = "select * from lives where playback_id = $1";
+    OPEN_OF = "select * from lives where owner_id = $1 and status <> 'ended'";
+    LAST_OF = "select * from lives where owner_id = $1 order by id desc limit 1";
+    OPEN = "select * from lives where status <> 'ended' order by id";
+    UPDATE = "update lives set
+            status = coalesce($3, status),
+            started_at = coalesce(started_at, $4),
+            grace_until = case when $5 then $6 else grace_until end,
+            last_media_at = coalesce($7, last_media_at),
+            owner_seen_at = coalesce($8, owner_seen_at),
+            peak_viewers = case when $9 > peak_viewers then $9 else peak_viewers end,
+            node = coalesce($10, node),
+            heartbeat_at = coalesce($11, heartbeat_at)
+        where id = $1 and status <> 'ended' and status = coalesce($2, status)
+        returning *";
+    END = "update lives set status = 'ended', end_reason = $2, ended_at = $3, grace_until = null
+        where id = $1 and status <> 'ended'
+        returning *";
+    END_POST = "update posts set is_live_post = false, updated_at = $2 where id = $1";
+}
+
 impl Store {
     /// Adds a live, `Ready`, and its post, both or none.
     ///
     /// # Errors
     /// `LiveOpen(id)` when the owner has a live that has not ended; `NotFound` for an unknown owner or
     /// quartier; `Conflict("lives.playback_id")`.
-    pub async fn start_live(&self, _new: &NewLive) -> Result<Live, StoreError> {
-        unimplemented!()
+    pub async fn start_live(&self, new: &NewLive) -> Result<Live, StoreError> {
+        match self.insert_live(new).await {
+            // Two starts at once: the second meets the index instead of the look-up.
+            Err(StoreError::Conflict("lives.owner_id")) => {
+                match self.open_live_of(new.owner_id).await? {
+                    Some(open) => Err(StoreError::LiveOpen(open.id)),
+                    None => Err(StoreError::Conflict("lives.owner_id")),
+                }
+            }
+            outcome => outcome,
+        }
     }
 
     /// The live with this id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn live(&self, _id: LiveId) -> Result<Option<Live>, StoreError> {
-        unimplemented!()
+    pub async fn live(&self, id: LiveId) -> Result<Option<Live>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)?)
     }
 
     /// The live with this playback id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn live_by_playback_id(
-        &self,
-        _playback_id: &str,
-    ) -> Result<Option<Live>, StoreError> {
-        unimplemented!()
+    pub async fn live_by_playback_id(&self, playback_id: &str) -> Result<Option<Live>, StoreError> {
+        Ok(
+            read!(self, pool => sqlx::query_as(BY_PLAYBACK_ID).bind(playback_id)
+            .fetch_optional(pool).await)?,
+        )
     }
 
     /// The owner's live that has not ended; there is at most one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn open_live_of(&self, _owner: UserId) -> Result<Option<Live>, StoreError> {
-        unimplemented!()
+    pub async fn open_live_of(&self, owner: UserId) -> Result<Option<Live>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(OPEN_OF).bind(owner).fetch_optional(pool).await)?)
     }
 
     /// The owner's newest live, ended or not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn last_live_of(&self, _owner: UserId) -> Result<Option<Live>, StoreError> {
-        unimplemented!()
+    pub async fn last_live_of(&self, owner: UserId) -> Result<Option<Live>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(LAST_OF).bind(owner).fetch_optional(pool).await)?)
     }
 
     /// All lives that have not ended, oldest first: what a start of the server resumes or ends.
@@ -184,7 +224,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn open_lives(&self) -> Result<Vec<Live>, StoreError> {
-        unimplemented!()
+        Ok(read!(self, pool => sqlx::query_as(OPEN).fetch_all(pool).await)?)
     }
 
     /// Changes a live that has not ended. `None`: it has, or stands elsewhere than `only_if`;
@@ -194,10 +234,27 @@ impl Store {
     /// `NotFound` for an unknown live.
     pub async fn update_live(
         &self,
-        _id: LiveId,
-        _change: &LiveChange,
+        id: LiveId,
+        change: &LiveChange,
     ) -> Result<Option<Live>, StoreError> {
-        unimplemented!()
+        let changed = write!(self, pool => sqlx::query_as(UPDATE)
+            .bind(id)
+            .bind(change.only_if)
+            .bind(change.status)
+            .bind(change.started_at)
+            .bind(change.grace_until.is_some())
+            .bind(change.grace_until.flatten())
+            .bind(change.last_media_at)
+            .bind(change.owner_seen_at)
+            .bind(change.viewers)
+            .bind(&change.node)
+            .bind(change.heartbeat_at)
+            .fetch_optional(pool)
+            .await)?;
+        if changed.is_none() {
+            self.live(id).await?.ok_or(StoreError::NotFound)?;
+        }
+        Ok(changed)
     }
 
     /// Ends a live and takes its post off the list of lives. `None`: it had ended already, and keeps
@@ -207,10 +264,57 @@ impl Store {
     /// `NotFound` for an unknown live.
     pub async fn end_live(
         &self,
-        _id: LiveId,
-        _reason: EndReason,
-        _at: Timestamp,
+        id: LiveId,
+        reason: EndReason,
+        at: Timestamp,
     ) -> Result<Option<Live>, StoreError> {
-        unimplemented!()
+        let ended: Option<Live> = in_tx!(self, tx => {
+            let ended = sqlx::query_as(END)
+                .bind(id)
+                .bind(reason)
+                .bind(at)
+                .fetch_optional(&mut *tx)
+                .await?;
+            if ended.is_some() {
+                sqlx::query(END_POST).bind(id).bind(at).execute(&mut *tx).await?;
+            }
+            ended
+        });
+        if ended.is_none() {
+            self.live(id).await?.ok_or(StoreError::NotFound)?;
+        }
+        Ok(ended)
+    }
+
+    async fn insert_live(&self, new: &NewLive) -> Result<Live, StoreError> {
+        let row = in_tx!(self, tx => {
+            let open: Option<Live> = sqlx::query_as(OPEN_OF)
+                .bind(new.owner_id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            if let Some(open) = open {
+                return Err(StoreError::LiveOpen(open.id));
+            }
+            sqlx::query(INSERT_POST)
+                .bind(new.id)
+                .bind(new.owner_id)
+                .bind(new.quartier_id)
+                .bind(&new.title)
+                .bind(&new.content)
+                .bind(new.at)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query_as(INSERT)
+                .bind(new.id)
+                .bind(new.owner_id)
+                .bind(&new.playback_id)
+                .bind(&new.title)
+                .bind(&new.description)
+                .bind(new.at)
+                .bind(&new.node)
+                .fetch_one(&mut *tx)
+                .await?
+        });
+        Ok(row)
     }
 }

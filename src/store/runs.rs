@@ -1,5 +1,6 @@
 //! Runs: the rendition files of a recording.
 
+use super::db::{read, sql, write};
 use super::{Store, StoreError};
 use crate::av::Ticks;
 use crate::base::{RecordingId, RunId, Timestamp};
@@ -108,21 +109,67 @@ pub struct RunChange {
     pub etag: Option<String>,
 }
 
+sql! {
+    INSERT = "insert into runs (id, recording_id, rendition, number, path, timeline_start, started_at,
+            video_codec, audio_codec, width, height, codecs, tracks, head_bytes, bytes, state)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, 'growing')
+        returning *";
+    BY_ID = "select * from runs where id = $1";
+    GROWING = "select * from runs where state = 'growing' order by id";
+    UPDATE = "update runs set
+            path = coalesce($2, path),
+            bytes = coalesce($3, bytes),
+            duration = coalesce($4, duration),
+            head_bytes = coalesce($5, head_bytes),
+            tree_sha256 = coalesce($6, tree_sha256),
+            etag = coalesce($7, etag)
+        where id = $1
+        returning *";
+    FINISH = "update runs set
+            path = coalesce($2, path),
+            bytes = coalesce($3, bytes),
+            duration = coalesce($4, duration),
+            head_bytes = coalesce($5, head_bytes),
+            tree_sha256 = coalesce($6, tree_sha256),
+            etag = coalesce($7, etag),
+            state = 'final',
+            finished_at = coalesce(finished_at, $8)
+        where id = $1
+        returning *";
+}
+
 impl Store {
     /// Adds a run that grows.
     ///
     /// # Errors
     /// `NotFound` for an unknown recording, `Conflict("runs.number")` when rendition and number are taken.
-    pub async fn create_run(&self, _new: &NewRun) -> Result<Run, StoreError> {
-        unimplemented!()
+    pub async fn create_run(&self, new: &NewRun) -> Result<Run, StoreError> {
+        let row = write!(self, pool => sqlx::query_as(INSERT)
+            .bind(new.id)
+            .bind(new.recording_id)
+            .bind(&new.rendition)
+            .bind(new.number)
+            .bind(&new.path)
+            .bind(new.timeline_start)
+            .bind(new.started_at)
+            .bind(&new.video_codec)
+            .bind(&new.audio_codec)
+            .bind(new.width)
+            .bind(new.height)
+            .bind(&new.codecs)
+            .bind(&new.tracks)
+            .bind(new.head_bytes)
+            .fetch_one(pool)
+            .await)?;
+        Ok(row)
     }
 
     /// The run with this id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn run(&self, _id: RunId) -> Result<Option<Run>, StoreError> {
-        unimplemented!()
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)?)
     }
 
     /// All runs that still grow, oldest first: what a start of the server recovers.
@@ -130,15 +177,25 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn growing_runs(&self) -> Result<Vec<Run>, StoreError> {
-        unimplemented!()
+        Ok(read!(self, pool => sqlx::query_as(GROWING).fetch_all(pool).await)?)
     }
 
     /// Changes a run.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn update_run(&self, _id: RunId, _change: &RunChange) -> Result<Run, StoreError> {
-        unimplemented!()
+    pub async fn update_run(&self, id: RunId, change: &RunChange) -> Result<Run, StoreError> {
+        let row = write!(self, pool => sqlx::query_as(UPDATE)
+            .bind(id)
+            .bind(&change.path)
+            .bind(change.bytes)
+            .bind(change.duration)
+            .bind(change.head_bytes)
+            .bind(&change.tree_sha256)
+            .bind(&change.etag)
+            .fetch_one(pool)
+            .await)?;
+        Ok(row)
     }
 
     /// Changes a run and makes it `Final`.
@@ -147,10 +204,21 @@ impl Store {
     /// `NotFound`.
     pub async fn finish_run(
         &self,
-        _id: RunId,
-        _change: &RunChange,
-        _at: Timestamp,
+        id: RunId,
+        change: &RunChange,
+        at: Timestamp,
     ) -> Result<Run, StoreError> {
-        unimplemented!()
+        let row = write!(self, pool => sqlx::query_as(FINISH)
+            .bind(id)
+            .bind(&change.path)
+            .bind(change.bytes)
+            .bind(change.duration)
+            .bind(change.head_bytes)
+            .bind(&change.tree_sha256)
+            .bind(&change.etag)
+            .bind(at)
+            .fetch_one(pool)
+            .await)?;
+        Ok(row)
     }
 }

@@ -1,5 +1,6 @@
 //! Publish sessions: one row for each connection of an encoder in a live.
 
+use super::db::{one, read, sql, write};
 use super::{Store, StoreError};
 use crate::base::{LiveId, SessionId, Timestamp};
 
@@ -37,13 +38,33 @@ pub struct NewSession {
     pub at: Timestamp,
 }
 
+sql! {
+    INSERT = "insert into publish_sessions (id, live_id, started_at, protocol, encoder)
+        values ($1, $2, $3, $4, $5)
+        returning *";
+    SET_ENCODER = "update publish_sessions set encoder = $2 where id = $1";
+    CLOSE = "update publish_sessions set end_reason = coalesce(end_reason, $2),
+            ended_at = coalesce(ended_at, $3)
+        where id = $1";
+    CLOSE_OPEN = "update publish_sessions set end_reason = $1, ended_at = $2 where ended_at is null";
+    OF_LIVE = "select * from publish_sessions where live_id = $1 order by id";
+}
+
 impl Store {
     /// Adds a session that runs.
     ///
     /// # Errors
     /// `NotFound` for an unknown live.
-    pub async fn open_session(&self, _new: &NewSession) -> Result<PublishSession, StoreError> {
-        unimplemented!()
+    pub async fn open_session(&self, new: &NewSession) -> Result<PublishSession, StoreError> {
+        let row = write!(self, pool => sqlx::query_as(INSERT)
+            .bind(new.id)
+            .bind(new.live_id)
+            .bind(new.at)
+            .bind(&new.protocol)
+            .bind(&new.encoder)
+            .fetch_one(pool)
+            .await)?;
+        Ok(row)
     }
 
     /// Notes the encoder's name when it comes late (onMetaData).
@@ -52,10 +73,13 @@ impl Store {
     /// `NotFound`.
     pub async fn set_session_encoder(
         &self,
-        _id: SessionId,
-        _encoder: &str,
+        id: SessionId,
+        encoder: &str,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        one(
+            write!(self, pool => sqlx::query(SET_ENCODER).bind(id).bind(encoder)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Ends a session; one that has ended keeps its end.
@@ -64,11 +88,14 @@ impl Store {
     /// `NotFound` for an unknown session.
     pub async fn close_session(
         &self,
-        _id: SessionId,
-        _end_reason: &str,
-        _at: Timestamp,
+        id: SessionId,
+        end_reason: &str,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        one(
+            write!(self, pool => sqlx::query(CLOSE).bind(id).bind(end_reason).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Ends every session that still runs: what a start of the server does with those a crash left.
@@ -78,17 +105,20 @@ impl Store {
     /// When the database fails.
     pub async fn close_open_sessions(
         &self,
-        _end_reason: &str,
-        _at: Timestamp,
+        end_reason: &str,
+        at: Timestamp,
     ) -> Result<u64, StoreError> {
-        unimplemented!()
+        Ok(
+            write!(self, pool => sqlx::query(CLOSE_OPEN).bind(end_reason).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// A live's sessions, oldest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sessions_of(&self, _live: LiveId) -> Result<Vec<PublishSession>, StoreError> {
-        unimplemented!()
+    pub async fn sessions_of(&self, live: LiveId) -> Result<Vec<PublishSession>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(OF_LIVE).bind(live).fetch_all(pool).await)?)
     }
 }

@@ -1,5 +1,6 @@
 //! Members.
 
+use super::db::{one, read, sql, unsigned, write};
 use super::{Store, StoreError};
 use crate::base::{Secret, Timestamp, UserId};
 
@@ -84,37 +85,72 @@ pub struct NewUser {
     pub at: Timestamp,
 }
 
+sql! {
+    INSERT = "insert into users (id, username, email, password_hash, first_name, last_name, phone_number,
+            date_of_birth, bio, quartier_id, role, is_verified, is_geographically_verified, is_active,
+            date_joined, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, false, true, $12, $12)
+        returning *";
+    BY_ID = "select * from users where id = $1";
+    BY_EMAIL = "select * from users where email = $1";
+    BY_USERNAME = "select * from users where username = $1";
+    ALL = "select * from users order by id";
+    COUNT = "select count(*) from users";
+    SET_PASSWORD = "update users set password_hash = $2, updated_at = $3 where id = $1";
+    SET_ROLE = "update users set role = $2, updated_at = $3 where id = $1";
+    SET_ACTIVE = "update users set is_active = $2, updated_at = $3 where id = $1";
+    SET_QUARTIER = "update users set quartier_id = $2, updated_at = $3 where id = $1";
+    SET_LAST_LOGIN = "update users set last_login = $2 where id = $1";
+}
+
 impl Store {
     /// Adds a member.
     ///
     /// # Errors
     /// `Conflict("users.email" | "users.username")`; `NotFound` for an unknown quartier.
-    pub async fn create_user(&self, _new: &NewUser) -> Result<User, StoreError> {
-        unimplemented!()
+    pub async fn create_user(&self, new: &NewUser) -> Result<User, StoreError> {
+        let row = write!(self, pool => sqlx::query_as(INSERT)
+            .bind(new.id)
+            .bind(&new.username)
+            .bind(&new.email)
+            .bind(&new.password_hash)
+            .bind(&new.first_name)
+            .bind(&new.last_name)
+            .bind(&new.phone_number)
+            .bind(&new.date_of_birth)
+            .bind(&new.bio)
+            .bind(new.quartier_id)
+            .bind(new.role)
+            .bind(new.at)
+            .fetch_one(pool)
+            .await)?;
+        Ok(row)
     }
 
     /// The member with this id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn user(&self, _id: UserId) -> Result<Option<User>, StoreError> {
-        unimplemented!()
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)?)
     }
 
     /// The member with this e-mail address, given in lower case.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn user_by_email(&self, _email: &str) -> Result<Option<User>, StoreError> {
-        unimplemented!()
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(BY_EMAIL).bind(email).fetch_optional(pool).await)?)
     }
 
     /// The member with exactly this name.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn user_by_username(&self, _username: &str) -> Result<Option<User>, StoreError> {
-        unimplemented!()
+    pub async fn user_by_username(&self, username: &str) -> Result<Option<User>, StoreError> {
+        Ok(
+            read!(self, pool => sqlx::query_as(BY_USERNAME).bind(username).fetch_optional(pool).await)?,
+        )
     }
 
     /// All members, oldest first: for the command line.
@@ -122,7 +158,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
-        unimplemented!()
+        Ok(read!(self, pool => sqlx::query_as(ALL).fetch_all(pool).await)?)
     }
 
     /// How many members there are.
@@ -130,7 +166,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn count_users(&self) -> Result<u64, StoreError> {
-        unimplemented!()
+        let count: i64 = read!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?;
+        Ok(unsigned(count))
     }
 
     /// Replaces the password's hash.
@@ -139,24 +176,25 @@ impl Store {
     /// `NotFound`.
     pub async fn set_password_hash(
         &self,
-        _id: UserId,
-        _hash: &Secret,
-        _at: Timestamp,
+        id: UserId,
+        hash: &Secret,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        one(
+            write!(self, pool => sqlx::query(SET_PASSWORD).bind(id).bind(hash).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Changes what the member may do.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn set_role(
-        &self,
-        _id: UserId,
-        _role: Role,
-        _at: Timestamp,
-    ) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn set_role(&self, id: UserId, role: Role, at: Timestamp) -> Result<(), StoreError> {
+        one(
+            write!(self, pool => sqlx::query(SET_ROLE).bind(id).bind(role).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Enables or disables the account.
@@ -165,11 +203,14 @@ impl Store {
     /// `NotFound`.
     pub async fn set_active(
         &self,
-        _id: UserId,
-        _active: bool,
-        _at: Timestamp,
+        id: UserId,
+        active: bool,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        one(
+            write!(self, pool => sqlx::query(SET_ACTIVE).bind(id).bind(active).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Moves the member to another quartier, or to none.
@@ -178,18 +219,24 @@ impl Store {
     /// `NotFound`, also for an unknown quartier.
     pub async fn set_quartier(
         &self,
-        _id: UserId,
-        _quartier_id: Option<i64>,
-        _at: Timestamp,
+        id: UserId,
+        quartier_id: Option<i64>,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        one(
+            write!(self, pool => sqlx::query(SET_QUARTIER).bind(id).bind(quartier_id).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Notes a log-in with the password.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn set_last_login(&self, _id: UserId, _at: Timestamp) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn set_last_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError> {
+        one(
+            write!(self, pool => sqlx::query(SET_LAST_LOGIN).bind(id).bind(at)
+            .execute(pool).await?.rows_affected()),
+        )
     }
 }
