@@ -7,8 +7,8 @@ const MESSAGES = {
   nav: ['Navigation principale', 'Main navigation'],
   home: ['Directs', 'Lives'],
   studio: ['Studio', 'Studio'],
-  login: ['Se connecter', 'Log in'],
-  logout: ['Se déconnecter', 'Log out'],
+  login: ['Connexion', 'Log in'],
+  logout: ['Déconnexion', 'Log out'],
   otherLanguage: ['English', 'Français'],
   otherLanguageLabel: ['Switch to English', 'Passer en français'],
   loading: ['Chargement…', 'Loading…'],
@@ -95,6 +95,7 @@ const MESSAGES = {
 
   // login
   loginTitle: ['Connexion', 'Log in'],
+  loginDo: ['Se connecter', 'Log in'],
   loginIntro: ['Pour lancer un direct et régler votre encodeur.', 'To go live and set up your encoder.'],
   email: ['Adresse e-mail', 'E-mail address'],
   password: ['Mot de passe', 'Password'],
