@@ -180,7 +180,13 @@ export function switchLanguage() {
 export function t(key, values = {}) {
   const sentence = MESSAGES[key]?.[LANGUAGES.indexOf(language)];
   if (sentence === undefined) throw new Error(`no sentence ${key}`);
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const filled = sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return language === 'fr' ? unbroken(filled) : filled;
+}
+
+/** French sets spaces inside quotes, before high punctuation and in numbers; a line must not break there. */
+function unbroken(text) {
+  return text.replace(/« /g, '«\u00a0').replace(/ ([»:;?!…])/g, '\u00a0$1').replace(/(\d) (\d{3})/g, '$1\u202f$2');
 }
 
 const plural = new Intl.PluralRules(language);

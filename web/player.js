@@ -243,7 +243,7 @@ export class Player {
     const replay = line !== null ? !line.live : this.#status === 'ended';
 
     const status = replay && this.#status !== null && line !== null ? 'ended' : this.#status;
-    part.badge.hidden = status === null;
+    part.badge.hidden = status === null || this.#preview; // the studio says it beside the title
     if (status !== null && part.badge.dataset.status !== status) {
       part.badge.dataset.status = status;
       part.badge.textContent = t(status);
@@ -302,7 +302,7 @@ export class Player {
     const dry = line === null || !part.spinner.hidden || this.#video.readyState < 3;
     let words = null;
     if (this.#source?.trouble === 'unsupported') words = ['coverUnsupported', null];
-    else if (status === 'ready') words = ['coverReady', 'coverReadyHint'];
+    else if (status === 'ready') words = this.#preview ? ['waitingEncoder', 'waitingEncoderHint'] : ['coverReady', 'coverReadyHint'];
     else if (this.#ended) words = ['coverEnded', null];
     else if (status === 'interrupted' && dry && !this.#video.seeking) words = ['coverInterrupted', 'coverInterruptedHint'];
     else if (status === 'ended' && this.#source === null) words = ['coverNothing', null];
