@@ -1,0 +1,1 @@
+//! What the secret key is turned into: one key for each use.
