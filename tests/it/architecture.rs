@@ -9,15 +9,35 @@ use std::path::{Path, PathBuf};
 
 /// How each row of the technology table is recognised in code. The first is the row's first cell, word for word.
 const TECHNOLOGIES: &[(&str, &[&str])] = &[
-    ("axum, hyper, tower", &["axum::", "hyper::", "hyper_util::", "tower::", "tower_http::"]),
+    (
+        "axum, hyper, tower",
+        &[
+            "axum::",
+            "hyper::",
+            "hyper_util::",
+            "tower::",
+            "tower_http::",
+        ],
+    ),
     ("sqlx", &["sqlx::"]),
     ("mp4-atom", &["mp4_atom::"]),
     ("TCP that publishes", &["PublishRequest"]),
-    ("environment, settings file", &["env::var", "env::vars", "toml::"]),
+    (
+        "environment, settings file",
+        &["env::var", "env::vars", "toml::"],
+    ),
     ("stdout", &["println!", "print!(", "io::stdout"]),
     (
         "wall clock, randomness, spawning",
-        &["SystemTime", "now_utc(", "getrandom::", "tokio::spawn", "JoinSet", "TaskTracker", "thread::spawn"],
+        &[
+            "SystemTime",
+            "now_utc(",
+            "getrandom::",
+            "tokio::spawn",
+            "JoinSet",
+            "TaskTracker",
+            "thread::spawn",
+        ],
     ),
 ];
 
@@ -33,7 +53,8 @@ struct House {
 
 impl House {
     fn read() -> Self {
-        let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+        let text =
+            fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
         let mut storey = None;
         let storeys = table(&text, &["storey", "room"])
             .into_iter()
@@ -41,7 +62,10 @@ impl House {
                 if let Some(digit) = row[0].split_whitespace().next() {
                     storey = Some(digit.parse().expect("a storey begins with its number"));
                 }
-                (code(&row[1]).to_owned(), storey.expect("the first row names a storey"))
+                (
+                    code(&row[1]).to_owned(),
+                    storey.expect("the first row names a storey"),
+                )
             })
             .collect();
         let arrows = table(&text, &["storey", "allowed"])
@@ -93,7 +117,12 @@ fn sources() -> Vec<Source> {
     let sources: Vec<Source> = files
         .iter()
         .filter_map(|file| {
-            let path = file.strip_prefix(&src).expect("below src").to_str().expect("UTF-8").to_owned();
+            let path = file
+                .strip_prefix(&src)
+                .expect("below src")
+                .to_str()
+                .expect("UTF-8")
+                .to_owned();
             let room = path.split_once('/')?.0.to_owned();
             let text = fs::read_to_string(file).expect("a source file");
             let code: Vec<&str> = text
@@ -126,11 +155,20 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn table(text: &str, head: &[&str]) -> Vec<Vec<String>> {
     let cells = |line: &str| -> Vec<String> {
         let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
-        inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+        inner
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
     };
     let rows: Vec<Vec<String>> = text
         .lines()
-        .skip_while(|line| !(line.starts_with('|') && cells(line).iter().zip(head).all(|(cell, head)| cell == head)))
+        .skip_while(|line| {
+            !(line.starts_with('|')
+                && cells(line)
+                    .iter()
+                    .zip(head)
+                    .all(|(cell, head)| cell == head))
+        })
         .skip(2)
         .take_while(|line| line.starts_with('|'))
         .map(cells)
@@ -173,7 +211,9 @@ fn rooms_named(code: &str) -> BTreeSet<String> {
 }
 
 fn identifier(text: &str) -> String {
-    text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+    text.chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect()
 }
 
 #[test]
@@ -197,7 +237,11 @@ fn rooms_use_lower_storeys_only_or_an_arrow_of_the_table() {
         }
     }
 
-    assert!(wrong.is_empty(), "arrows outside ARCHITECTURE.md:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "arrows outside ARCHITECTURE.md:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -207,12 +251,18 @@ fn every_arrow_of_the_table_is_in_use() {
         .iter()
         .flat_map(|source| {
             let named = rooms_named(&source.code);
-            named.into_iter().map(|to| (source.room.clone(), to)).collect::<Vec<_>>()
+            named
+                .into_iter()
+                .map(|to| (source.room.clone(), to))
+                .collect::<Vec<_>>()
         })
         .collect();
     let unused: Vec<_> = house.arrows.difference(&used).collect();
 
-    assert!(unused.is_empty(), "ARCHITECTURE.md allows what nobody does: {unused:?}");
+    assert!(
+        unused.is_empty(),
+        "ARCHITECTURE.md allows what nobody does: {unused:?}"
+    );
 }
 
 #[test]
@@ -220,18 +270,28 @@ fn each_technology_is_in_its_room_only() {
     let house = House::read();
     let known: BTreeSet<&str> = TECHNOLOGIES.iter().map(|(name, _)| *name).collect();
     let on_paper: BTreeSet<&str> = house.technologies.keys().map(String::as_str).collect();
-    assert_eq!(known, on_paper, "the rows of ARCHITECTURE.md and of this test");
+    assert_eq!(
+        known, on_paper,
+        "the rows of ARCHITECTURE.md and of this test"
+    );
 
     let mut wrong = Vec::new();
     for source in sources() {
         for (name, marks) in TECHNOLOGIES {
             let home = &house.technologies[*name];
-            let at_home = source.path == *home || source.room == *home || source.path.starts_with(&format!("{}/", home.trim_end_matches(".rs")));
+            let at_home = source.path == *home
+                || source.room == *home
+                || source
+                    .path
+                    .starts_with(&format!("{}/", home.trim_end_matches(".rs")));
             // The door of publishing is `live`'s own.
             let own = *name == "TCP that publishes" && source.room == "live";
             for mark in marks.iter().filter(|mark| source.code.contains(**mark)) {
                 if !at_home && !own {
-                    wrong.push(format!("{}: {mark} ({name}) belongs to {home}", source.path));
+                    wrong.push(format!(
+                        "{}: {mark} ({name}) belongs to {home}",
+                        source.path
+                    ));
                 }
             }
         }
@@ -246,8 +306,15 @@ fn no_file_has_grown_past_seven_hundred_lines() {
     rust_files(&root().join("src"), &mut files);
     rust_files(&root().join("tests/it"), &mut files);
     for file in files {
-        let lines = fs::read_to_string(&file).expect("a source file").lines().count();
-        assert!(lines <= 700, "{}: {lines} lines; is there still one idea in it?", file.display());
+        let lines = fs::read_to_string(&file)
+            .expect("a source file")
+            .lines()
+            .count();
+        assert!(
+            lines <= 700,
+            "{}: {lines} lines; is there still one idea in it?",
+            file.display()
+        );
     }
 }
 

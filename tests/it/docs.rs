@@ -13,7 +13,10 @@ const MADE: &[&str] = &[".git", "target", "node_modules", "data"];
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if path.is_dir() {
             if !MADE.contains(&name) {
                 files(&path, found);
@@ -56,7 +59,9 @@ fn anchors(text: &str) -> Vec<String> {
         .filter(|line| line.starts_with('#'))
         .map(|line| {
             let title = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            let kept = title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
@@ -68,7 +73,10 @@ fn links_between_documents_lead_somewhere() {
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();
-    assert!(documents.iter().any(|path| path.ends_with("README.md")), "{documents:?}");
+    assert!(
+        documents.iter().any(|path| path.ends_with("README.md")),
+        "{documents:?}"
+    );
     let mut broken = Vec::new();
     for document in &documents {
         let text = fs::read_to_string(document).expect("a document");
@@ -84,7 +92,8 @@ fn links_between_documents_lead_somewhere() {
             };
             let there = target.exists()
                 && (anchor.is_empty()
-                    || fs::read_to_string(&target).is_ok_and(|text| anchors(&text).iter().any(|known| known == anchor)));
+                    || fs::read_to_string(&target)
+                        .is_ok_and(|text| anchors(&text).iter().any(|known| known == anchor)));
             if !there {
                 broken.push(format!("{}: {link}", document.display()));
             }
@@ -97,14 +106,25 @@ fn links_between_documents_lead_somewhere() {
 #[test]
 fn nothing_names_the_machine_it_was_written_on() {
     // In pieces, so that this file does not find itself.
-    let places = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tmp/bash", "_jobs")];
+    let places = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/tmp/bash", "_jobs"),
+    ];
     let mut found = Vec::new();
     for path in all_files() {
         // Media and fonts are no text.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         for (number, line) in text.lines().enumerate() {
             if places.iter().any(|place| line.contains(place)) {
-                found.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                found.push(format!(
+                    "{}:{}: {}",
+                    path.display(),
+                    number + 1,
+                    line.trim()
+                ));
             }
         }
     }
@@ -115,8 +135,17 @@ fn nothing_names_the_machine_it_was_written_on() {
 #[test]
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt as _;
-    for script in [".ci/run", "script/run", "script/test", "script/soak", "fixtures/media/make"] {
-        let mode = fs::metadata(root().join(script)).unwrap_or_else(|error| panic!("{script}: {error}")).permissions().mode();
+    for script in [
+        ".ci/run",
+        "script/run",
+        "script/test",
+        "script/soak",
+        "fixtures/media/make",
+    ] {
+        let mode = fs::metadata(root().join(script))
+            .unwrap_or_else(|error| panic!("{script}: {error}"))
+            .permissions()
+            .mode();
         assert!(mode & 0o111 != 0, "{script} has no run bit");
     }
 }

@@ -34,16 +34,31 @@ async fn start_answers_what_an_encoder_and_a_page_need() {
     let body = json!({"title": "Le marché", "description": "de Madina", "content": "Bonjour", "unknown": 1});
     let started = aissatou.post(START, &body).await.expect(201).json;
 
-    let text = |key: &str| started[key].as_str().unwrap_or_else(|| panic!("{key} in {started}"));
+    let text = |key: &str| {
+        started[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("{key} in {started}"))
+    };
     assert_eq!(started["live_id"], started["post_id"]);
     let live = started["live_id"].as_i64().expect("an id");
     assert!((1..1 << 53).contains(&live), "{live}");
     let prefix = format!("live_{}_", aissatou.id);
-    let secret = text("stream_key").strip_prefix(&prefix).expect("live_{user_id}_ comes first");
+    let secret = text("stream_key")
+        .strip_prefix(&prefix)
+        .expect("live_{user_id}_ comes first");
     assert_eq!(secret.len(), 32);
-    assert!(secret.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{secret}");
-    assert_eq!(text("rtmp_url"), format!("{}/{}", server.rtmp, text("stream_key")));
-    assert!(text("hls_url").starts_with(&format!("{}/live/", server.http)), "{started}");
+    assert!(
+        secret.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')),
+        "{secret}"
+    );
+    assert_eq!(
+        text("rtmp_url"),
+        format!("{}/{}", server.rtmp, text("stream_key"))
+    );
+    assert!(
+        text("hls_url").starts_with(&format!("{}/live/", server.http)),
+        "{started}"
+    );
     assert!(text("hls_url").ends_with("/index.m3u8"), "{started}");
     assert!(!text("hls_url").contains(secret), "{started}");
     assert!(!text("message").is_empty());
@@ -63,20 +78,32 @@ async fn start_takes_an_empty_body_a_form_and_multipart() {
     let server = Server::start().await;
     let aissatou = server.member("aissatou").await;
 
-    let empty = Answer::of(aissatou.request(Method::POST, START)).await.expect(201);
-    aissatou.stop(empty.json["live_id"].as_i64().expect("an id")).await.expect(200);
+    let empty = Answer::of(aissatou.request(Method::POST, START))
+        .await
+        .expect(201);
+    aissatou
+        .stop(empty.json["live_id"].as_i64().expect("an id"))
+        .await
+        .expect(200);
 
-    let form = aissatou.request(Method::POST, START).form(&[("title", "Formulaire")]);
-    let form = Answer::of(form).await.expect(201).json["live_id"].as_i64().expect("an id");
+    let form = aissatou
+        .request(Method::POST, START)
+        .form(&[("title", "Formulaire")]);
+    let form = Answer::of(form).await.expect(201).json["live_id"]
+        .as_i64()
+        .expect("an id");
     assert_eq!(aissatou.view(form).await["title"], "Formulaire");
     aissatou.stop(form).await.expect(200);
 
-    let parts = "--x\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nEn morceaux\r\n--x--\r\n";
+    let parts =
+        "--x\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nEn morceaux\r\n--x--\r\n";
     let multipart = aissatou
         .request(Method::POST, START)
         .header("content-type", "multipart/form-data; boundary=x")
         .body(parts);
-    let multipart = Answer::of(multipart).await.expect(201).json["live_id"].as_i64().expect("an id");
+    let multipart = Answer::of(multipart).await.expect(201).json["live_id"]
+        .as_i64()
+        .expect("an id");
     assert_eq!(aissatou.view(multipart).await["title"], "En morceaux");
 }
 
@@ -87,7 +114,10 @@ async fn start_without_a_quartier_is_refused_in_the_words_that_clients_match() {
 
     let refused = nomad.post(START, &json!({})).await.expect(400);
 
-    assert_eq!(refused.json, json!({"error": "Quartier requis pour le live"}));
+    assert_eq!(
+        refused.json,
+        json!({"error": "Quartier requis pour le live"})
+    );
 }
 
 #[tokio::test]
@@ -108,7 +138,10 @@ async fn a_second_start_names_the_live_that_is_on() {
     let aissatou = server.member("aissatou").await;
     let first = aissatou.start_live("Premier").await;
 
-    let second = aissatou.post(START, &json!({"title": "Second"})).await.expect(409);
+    let second = aissatou
+        .post(START, &json!({"title": "Second"}))
+        .await
+        .expect(409);
 
     assert_eq!(second.json["live_id"], first.id);
     assert!(second.json["error"].is_string(), "{}", second.json);
@@ -119,7 +152,10 @@ async fn start_refuses_what_is_no_start() {
     let server = Server::start().await;
     let aissatou = server.member("aissatou").await;
 
-    let null = aissatou.post(START, &json!({"content": null})).await.expect(400);
+    let null = aissatou
+        .post(START, &json!({"content": null}))
+        .await
+        .expect(400);
     assert!(null.json["content"][0].is_string(), "{}", null.json);
 
     let broken = aissatou
@@ -138,7 +174,9 @@ async fn start_refuses_what_is_no_start() {
     assert!(xml.json["detail"].is_string(), "{}", xml.json);
 
     for method in [Method::GET, Method::PUT] {
-        let wrong = Answer::of(aissatou.request(method, START)).await.expect(405);
+        let wrong = Answer::of(aissatou.request(method, START))
+            .await
+            .expect(405);
         assert!(wrong.json["detail"].is_string(), "{}", wrong.json);
     }
     // None of these has left a live behind.
@@ -161,7 +199,10 @@ async fn stop_answers_the_same_the_second_time() {
         let id = &stopped["video_id"];
         assert!(id.is_null() || id.is_i64(), "{stopped}");
     }
-    assert_eq!(second["video_saved"], true, "the recording is ready: {second}");
+    assert_eq!(
+        second["video_saved"], true,
+        "the recording is ready: {second}"
+    );
     assert_eq!(view["status"], "ended");
     assert_eq!(view["end_reason"], "owner");
     assert_eq!(view["post"]["is_live_post"], false);
@@ -227,7 +268,9 @@ async fn stop_tells_unknown_from_not_yours() {
     let foreign = mamadou.stop(live.id).await.expect(403);
     assert!(foreign.json["error"].is_string(), "{}", foreign.json);
     for method in [Method::POST, Method::GET] {
-        let wrong = Answer::of(aissatou.request(method, &stop(live.id))).await.expect(405);
+        let wrong = Answer::of(aissatou.request(method, &stop(live.id)))
+            .await
+            .expect(405);
         assert!(wrong.json["detail"].is_string(), "{}", wrong.json);
     }
     assert_eq!(aissatou.view(live.id).await["status"], "ready");
@@ -239,9 +282,14 @@ async fn start_and_stop_want_a_login() {
     let aissatou = server.member("aissatou").await;
     let live = aissatou.start_live("Live").await;
 
-    for (method, path) in [(Method::POST, START.to_owned()), (Method::PUT, stop(live.id))] {
+    for (method, path) in [
+        (Method::POST, START.to_owned()),
+        (Method::PUT, stop(live.id)),
+    ] {
         let url = format!("{}{path}", server.http);
-        let nobody = Answer::of(server.client.request(method.clone(), &url)).await.expect(401);
+        let nobody = Answer::of(server.client.request(method.clone(), &url))
+            .await
+            .expect(401);
         assert!(nobody.json["detail"].is_string(), "{}", nobody.json);
         assert!(nobody.json.get("code").is_none(), "{}", nobody.json);
 
@@ -250,7 +298,11 @@ async fn start_and_stop_want_a_login() {
         assert_eq!(forged.json["code"], "token_not_valid");
         assert_eq!(forged.json["messages"][0]["token_class"], "AccessToken");
         assert_eq!(forged.json["messages"][0]["token_type"], "access");
-        assert!(forged.json["messages"][0]["message"].is_string(), "{}", forged.json);
+        assert!(
+            forged.json["messages"][0]["message"].is_string(),
+            "{}",
+            forged.json
+        );
     }
 }
 
@@ -259,12 +311,23 @@ async fn paths_work_without_their_slash_and_no_post_is_redirected() {
     let server = Server::start().await;
     let aissatou = server.member("aissatou").await;
 
-    let started = aissatou.post("/api/posts/live/start", &json!({})).await.expect(201);
+    let started = aissatou
+        .post("/api/posts/live/start", &json!({}))
+        .await
+        .expect(201);
     let live = started.json["live_id"].as_i64().expect("an id");
-    for path in ["/api/posts/live?status=live", &format!("/api/posts/live/{live}"), "/api/health"] {
+    for path in [
+        "/api/posts/live?status=live",
+        &format!("/api/posts/live/{live}"),
+        "/api/health",
+    ] {
         let answer = anonymous(&server, path).await;
         // The earlier system redirects a GET; both are the contract's.
-        assert!(matches!(answer.status.as_u16(), 200 | 301), "{path}: {}", answer.status);
+        assert!(
+            matches!(answer.status.as_u16(), 200 | 301),
+            "{path}: {}",
+            answer.status
+        );
     }
     let stopped = aissatou.request(Method::PUT, &format!("/api/posts/live/{live}/stop"));
     Answer::of(stopped).await.expect(200);
@@ -278,8 +341,15 @@ async fn a_publish_without_a_start_makes_a_live() {
 
     let _encoder = ffmpeg_publish_for_ever(&clip(), &format!("{}/{key}", server.rtmp));
     let listed = crate::support::eventually("the live is listed", || async {
-        let list = anonymous(&server, "/api/posts/live/?status=live").await.expect(200).json;
-        if list["results"][0]["status"] == "live" { Ok(list) } else { Err(list) }
+        let list = anonymous(&server, "/api/posts/live/?status=live")
+            .await
+            .expect(200)
+            .json;
+        if list["results"][0]["status"] == "live" {
+            Ok(list)
+        } else {
+            Err(list)
+        }
     })
     .await;
 
@@ -299,7 +369,11 @@ async fn a_publish_without_a_start_can_be_forbidden() {
 
     let early = ffmpeg_publish(&clip(), &format!("{}/{key}", server.rtmp));
     assert!(!early.ended().await.success());
-    assert!(early.said().contains("no live was started"), "{}", early.said());
+    assert!(
+        early.said().contains("no live was started"),
+        "{}",
+        early.said()
+    );
 
     let (_, encoder) = on_air(&server, &aissatou).await;
     assert!(encoder.runs());
@@ -319,24 +393,47 @@ async fn lives_are_listed_by_status_newest_first_in_pages() {
     let waiting = mamadou.start_live("En attente").await;
 
     let ids = |list: &Value| -> Vec<i64> {
-        let results = list["results"].as_array().unwrap_or_else(|| panic!("results in {list}"));
-        results.iter().map(|live| live["live_id"].as_i64().expect("an id")).collect()
+        let results = list["results"]
+            .as_array()
+            .unwrap_or_else(|| panic!("results in {list}"));
+        results
+            .iter()
+            .map(|live| live["live_id"].as_i64().expect("an id"))
+            .collect()
     };
-    let live = anonymous(&server, "/api/posts/live/?status=live").await.expect(200).json;
-    assert_eq!(ids(&live), [waiting.id], "what waits for its encoder counts as live");
+    let live = anonymous(&server, "/api/posts/live/?status=live")
+        .await
+        .expect(200)
+        .json;
+    assert_eq!(
+        ids(&live),
+        [waiting.id],
+        "what waits for its encoder counts as live"
+    );
     assert_eq!(live["count"], 1);
     ended.reverse();
-    let old = anonymous(&server, "/api/posts/live/?status=ended").await.expect(200).json;
+    let old = anonymous(&server, "/api/posts/live/?status=ended")
+        .await
+        .expect(200)
+        .json;
     assert_eq!(ids(&old), ended);
-    let all = anonymous(&server, "/api/posts/live/").await.expect(200).json;
+    let all = anonymous(&server, "/api/posts/live/")
+        .await
+        .expect(200)
+        .json;
     assert_eq!(all["count"], 4);
 
-    let page = anonymous(&server, "/api/posts/live/?status=ended&page_size=2&page=2").await.expect(200).json;
+    let page = anonymous(&server, "/api/posts/live/?status=ended&page_size=2&page=2")
+        .await
+        .expect(200)
+        .json;
     assert_eq!(ids(&page), ended[2..]);
     assert_eq!(page["next"], Value::Null);
     let previous = page["previous"].as_str().expect("there is a first page");
     assert!(previous.starts_with(&server.http), "{previous}");
-    let beyond = anonymous(&server, "/api/posts/live/?page=9").await.expect(404);
+    let beyond = anonymous(&server, "/api/posts/live/?page=9")
+        .await
+        .expect(404);
     assert!(beyond.json["detail"].is_string(), "{}", beyond.json);
 }
 
@@ -360,15 +457,27 @@ async fn only_the_owner_sees_how_to_publish() {
     for seen in [&list, &public, &other] {
         let text = String::from_utf8_lossy(&seen.body);
         assert!(!text.contains(&live.stream_key), "the key is shown: {text}");
-        for private in ["stream_key", "rtmp_url", "encoder", "email", "phone_number", "remote"] {
-            assert!(!text.contains(&format!("\"{private}\"")), "{private} is shown: {text}");
+        for private in [
+            "stream_key",
+            "rtmp_url",
+            "encoder",
+            "email",
+            "phone_number",
+            "remote",
+        ] {
+            assert!(
+                !text.contains(&format!("\"{private}\"")),
+                "{private} is shown: {text}"
+            );
         }
     }
     assert_eq!(public.json["hls_url"], live.hls_url.as_str());
     assert_eq!(public.json["status"], "live");
     assert!(public.json["started_at"].is_string(), "{}", public.json);
     assert!(public.json["viewers"].is_u64(), "{}", public.json);
-    anonymous(&server, "/api/posts/live/4503599627370497/").await.expect(404);
+    anonymous(&server, "/api/posts/live/4503599627370497/")
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -382,7 +491,11 @@ async fn after_a_stop_the_encoder_is_told_and_its_own_reconnect_is_refused() {
 
     let reconnect = ffmpeg_publish(&clip(), &live.rtmp_url);
     assert!(!reconnect.ended().await.success());
-    assert!(reconnect.said().contains("the live was stopped"), "{}", reconnect.said());
+    assert!(
+        reconnect.said().contains("the live was stopped"),
+        "{}",
+        reconnect.said()
+    );
 
     let (next, again) = on_air(&server, &aissatou).await;
     assert_ne!(next.id, live.id);
@@ -397,13 +510,20 @@ async fn a_rotated_key_replaces_the_old_one() {
     let aissatou = server.member("aissatou").await;
     let old = aissatou.stream_key().await;
 
-    aissatou.post("/api/users/my-profile/stream-key/", &json!({})).await.expect(200);
+    aissatou
+        .post("/api/users/my-profile/stream-key/", &json!({}))
+        .await
+        .expect(200);
     let new = aissatou.stream_key().await;
 
     assert_ne!(old, new);
     let refused = ffmpeg_publish(&clip(), &format!("{}/{old}", server.rtmp));
     assert!(!refused.ended().await.success());
-    assert!(refused.said().contains("unknown stream key"), "{}", refused.said());
+    assert!(
+        refused.said().contains("unknown stream key"),
+        "{}",
+        refused.said()
+    );
     let live = aissatou.start_live("Nouvelle clé").await;
     assert_eq!(live.stream_key, new);
 }

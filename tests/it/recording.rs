@@ -7,14 +7,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Answer, Live, Member, Player, Playlist, Server, av_offset_s, clip, decode_errors, eventually,
+    Answer, Live, Player, Playlist, Server, av_offset_s, clip, decode_errors, eventually,
     ffmpeg_publish, ffmpeg_publish_for_ever, other_clip, packets, probe, remux_errors,
 };
 
 /// A live of the whole clip, stopped, with its recording on disk.
 struct Recorded {
     server: Server,
-    owner: Member,
     live: Live,
     view: Value,
     file: PathBuf,
@@ -39,7 +38,6 @@ impl Recorded {
         std::fs::write(&file, bytes).expect("room for the recording");
         Self {
             server,
-            owner,
             live,
             view,
             file,
@@ -130,7 +128,10 @@ async fn ffprobe_reads_the_exact_duration_and_sound_is_in_step_with_the_picture(
     let said = recorded.view["recording"]["duration"]
         .as_f64()
         .expect("the view gives seconds");
-    assert!((said - longest).abs() < 0.05, "{said} s said, {longest} s probed");
+    assert!(
+        (said - longest).abs() < 0.05,
+        "{said} s said, {longest} s probed"
+    );
 
     let offsets = av_offset_s(&recorded.file);
     assert!(offsets.len() >= 9, "{offsets:?}");
@@ -154,7 +155,11 @@ async fn the_mp4_decodes_and_remuxes_without_a_complaint() {
     let bytes = std::fs::metadata(&recorded.file).expect("the file").len();
     assert_eq!(recording["bytes"], bytes);
     assert_eq!(recording["gaps"], serde_json::json!([]));
-    assert_eq!(recording["runs"].as_array().map(Vec::len), Some(1), "{recording}");
+    assert_eq!(
+        recording["runs"].as_array().map(Vec::len),
+        Some(1),
+        "{recording}"
+    );
 }
 
 #[tokio::test]
@@ -172,8 +177,16 @@ async fn media_bytes_are_the_same_before_and_after_the_stop() {
 
     let replay = player.now().await;
     assert!(replay.ended, "{}", replay.text);
-    assert!(replay.text.contains("#EXT-X-PLAYLIST-TYPE:EVENT"), "{}", replay.text);
-    assert!(replay.open_parts.is_empty() && replay.hint.is_none(), "{}", replay.text);
+    assert!(
+        replay.text.contains("#EXT-X-PLAYLIST-TYPE:EVENT"),
+        "{}",
+        replay.text
+    );
+    assert!(
+        replay.open_parts.is_empty() && replay.hint.is_none(),
+        "{}",
+        replay.text
+    );
 }
 
 #[tokio::test]
@@ -215,12 +228,24 @@ async fn a_download_can_be_resumed_and_has_a_name() {
     assert_eq!(all.header("x-content-type-options"), "nosniff");
     let name = all.header("content-disposition");
     assert!(name.starts_with("attachment"), "{name}");
-    assert!(name.contains("filename=") && name.contains(".mp4"), "{name}");
+    assert!(
+        name.contains("filename=") && name.contains(".mp4"),
+        "{name}"
+    );
     let etag = all.header("etag").to_owned();
-    assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag} is no strong tag");
+    assert!(
+        etag.starts_with('"') && etag.ends_with('"'),
+        "{etag} is no strong tag"
+    );
 
-    let middle = recorded.download(&[(RANGE, "bytes=100-299")]).await.expect(206);
-    assert_eq!(middle.header("content-range"), format!("bytes 100-299/{length}"));
+    let middle = recorded
+        .download(&[(RANGE, "bytes=100-299")])
+        .await
+        .expect(206);
+    assert_eq!(
+        middle.header("content-range"),
+        format!("bytes 100-299/{length}")
+    );
     assert_eq!(middle.body, whole[100..300]);
 
     let rest = recorded
@@ -250,7 +275,9 @@ async fn a_download_can_be_resumed_and_has_a_name() {
         .expect(304);
     assert!(known.body.is_empty());
 
-    let head = Answer::of(recorded.server.client.head(recorded.mp4_url())).await.expect(200);
+    let head = Answer::of(recorded.server.client.head(recorded.mp4_url()))
+        .await
+        .expect(200);
     assert_eq!(head.header("content-length"), length.to_string());
     assert_eq!(head.header("etag"), etag);
     assert!(head.body.is_empty());
@@ -276,7 +303,9 @@ async fn another_codec_configuration_begins_another_file_of_the_same_recording()
     let server = Server::start().await;
     let owner = server.member("aissatou").await;
     let live = owner.start_live("Deux caméras").await;
-    ffmpeg_publish(&other_clip(), &live.rtmp_url).succeeded().await;
+    ffmpeg_publish(&other_clip(), &live.rtmp_url)
+        .succeeded()
+        .await;
     owner.view_when(live.id, "interrupted").await;
     ffmpeg_publish(&clip(), &live.rtmp_url).succeeded().await;
     eventually("the second session has ended", || async {
@@ -293,16 +322,26 @@ async fn another_codec_configuration_begins_another_file_of_the_same_recording()
     let view = owner.view_when_recorded(live.id).await;
     let runs = view["recording"]["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 2, "{view}");
-    assert_eq!((&runs[0]["width"], &runs[1]["width"]), (&240.into(), &320.into()));
+    assert_eq!(
+        (&runs[0]["width"], &runs[1]["width"]),
+        (&240.into(), &320.into())
+    );
     let replay = Player::open(&server, &live.hls_url).await.now().await;
     assert_eq!(
-        replay.segments.iter().filter(|segment| segment.discontinuity).count(),
+        replay
+            .segments
+            .iter()
+            .filter(|segment| segment.discontinuity)
+            .count(),
         1,
         "{}",
         replay.text
     );
-    let maps: std::collections::BTreeSet<&str> =
-        replay.segments.iter().map(|segment| segment.map.as_str()).collect();
+    let maps: std::collections::BTreeSet<&str> = replay
+        .segments
+        .iter()
+        .map(|segment| segment.map.as_str())
+        .collect();
     assert_eq!(maps.len(), 2, "{}", replay.text);
     for run in runs {
         let url = run["mp4_url"].as_str().expect("each run has its file");

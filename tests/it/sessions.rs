@@ -13,7 +13,9 @@ use crate::support::{
 fn gaps(view: &Value) -> Vec<f64> {
     let gaps = view["recording"]["gaps"].as_array().expect("gaps");
     assert!(gaps.iter().all(|gap| gap["cause"] == "encoder"), "{view}");
-    gaps.iter().map(|gap| gap["seconds"].as_f64().expect("seconds")).collect()
+    gaps.iter()
+        .map(|gap| gap["seconds"].as_f64().expect("seconds"))
+        .collect()
 }
 
 fn run_count(view: &Value) -> usize {
@@ -28,7 +30,10 @@ fn assert_one_film(recording: &[u8]) {
     assert_eq!(decode_errors(&file), "");
     let kept = packets(&file);
     for track in [&kept.video, &kept.audio] {
-        let mut times: Vec<(f64, f64)> = track.iter().map(|packet| (packet.pts_s, packet.end_s)).collect();
+        let mut times: Vec<(f64, f64)> = track
+            .iter()
+            .map(|packet| (packet.pts_s, packet.end_s))
+            .collect();
         times.sort_by(|a, b| a.0.total_cmp(&b.0));
         for pair in times.windows(2) {
             let hole = pair[1].0 - pair[0].1;
@@ -56,8 +61,16 @@ async fn an_encoder_that_is_killed_and_returns_goes_on_in_the_same_live() {
     let _second = ffmpeg_publish_for_ever(&clip(), &live.rtmp_url);
     aissatou.view_when(live.id, "live").await;
     let after = player.until_seconds(during.duration_s() + 3.0).await;
-    assert!(!after.text.contains("#EXT-X-DISCONTINUITY"), "{}", after.text);
-    assert_eq!(after.segments[..during.segments.len()], during.segments[..], "history was rewritten");
+    assert!(
+        !after.text.contains("#EXT-X-DISCONTINUITY"),
+        "{}",
+        after.text
+    );
+    assert_eq!(
+        after.segments[..during.segments.len()],
+        during.segments[..],
+        "history was rewritten"
+    );
 
     let (view, recording) = aissatou.stop_and_download(live.id).await;
     assert_eq!(gaps(&view).len(), 1, "{view}");
@@ -101,7 +114,10 @@ async fn a_goodbye_without_a_return_ends_the_live() {
     let view = aissatou.view_when(live.id, "ended").await;
     assert_eq!(view["end_reason"], "ingest_closed");
     let view = aissatou.view_when_recorded(live.id).await;
-    assert!(gaps(&view).is_empty(), "waiting at the end is no gap: {view}");
+    assert!(
+        gaps(&view).is_empty(),
+        "waiting at the end is no gap: {view}"
+    );
     let replay = Player::open(&server, &live.hls_url).await.now().await;
     assert!(replay.ended, "{}", replay.text);
 }
@@ -112,7 +128,10 @@ async fn a_drop_without_a_return_ends_the_live() {
     let aissatou = server.member("aissatou").await;
     let live = aissatou.start_live("Panne").await;
     let encoder = ffmpeg_publish_for_ever(&clip(), &live.rtmp_url);
-    Player::open(&server, &live.hls_url).await.until_seconds(2.0).await;
+    Player::open(&server, &live.hls_url)
+        .await
+        .until_seconds(2.0)
+        .await;
 
     encoder.kill().await;
 
@@ -151,7 +170,15 @@ async fn an_orderly_stop_of_the_server_exits_with_zero_and_tells_encoders() {
     assert!(!encoder.ended().await.success());
 
     server.start_again().await;
-    goes_on(&server, &aissatou, live.id, &live.rtmp_url, &player, before.duration_s()).await;
+    goes_on(
+        &server,
+        &aissatou,
+        live.id,
+        &live.rtmp_url,
+        &player,
+        before.duration_s(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -168,16 +195,35 @@ async fn a_crash_of_the_server_is_a_gap_of_the_live() {
 
     server.start_again().await;
     // One part may be lost, 200 ms.
-    goes_on(&server, &aissatou, live.id, &live.rtmp_url, &player, before.duration_s() - 0.2).await;
+    goes_on(
+        &server,
+        &aissatou,
+        live.id,
+        &live.rtmp_url,
+        &player,
+        before.duration_s() - 0.2,
+    )
+    .await;
 }
 
 /// After a restart: the same live waits, an encoder goes on in it, the recording is whole.
-async fn goes_on(server: &Server, owner: &Member, live: i64, rtmp_url: &str, player: &Player, kept_s: f64) {
+async fn goes_on(
+    server: &Server,
+    owner: &Member,
+    live: i64,
+    rtmp_url: &str,
+    player: &Player,
+    kept_s: f64,
+) {
     let waiting = owner.view(live).await;
     assert_eq!(waiting["status"], "interrupted", "{waiting}");
     let resumed = player.now().await;
     assert!(!resumed.ended, "{}", resumed.text);
-    assert!(resumed.duration_s() >= kept_s, "{kept_s} s were listed:\n{}", resumed.text);
+    assert!(
+        resumed.duration_s() >= kept_s,
+        "{kept_s} s were listed:\n{}",
+        resumed.text
+    );
 
     let _encoder = ffmpeg_publish_for_ever(&clip(), rtmp_url);
     owner.view_when(live, "live").await;
@@ -196,7 +242,11 @@ async fn a_start_that_cannot_work_fails_and_names_the_key() {
     let second = crate::support::serve_in_vain(&[("GRIOT_HTTP_LISTEN", taken)]).await;
 
     assert!(!second.0.success());
-    assert!(second.1.contains("http.listen") || second.1.contains("GRIOT_HTTP_LISTEN"), "{}", second.1);
+    assert!(
+        second.1.contains("http.listen") || second.1.contains("GRIOT_HTTP_LISTEN"),
+        "{}",
+        second.1
+    );
 
     let unknown = crate::support::serve_in_vain(&[("GRIOT_HTTP_LISTENN", "127.0.0.1:0")]).await;
     assert!(!unknown.0.success());
@@ -212,9 +262,15 @@ async fn sigint_stops_in_order_too() {
 
 async fn running_lives(server: &Server) -> Vec<i64> {
     let url = format!("{}/api/posts/live/?status=live", server.http);
-    let list = Answer::of(server.client.request(Method::GET, url)).await.expect(200).json;
+    let list = Answer::of(server.client.request(Method::GET, url))
+        .await
+        .expect(200)
+        .json;
     let results = list["results"].as_array().expect("results");
-    results.iter().map(|live| live["live_id"].as_i64().expect("an id")).collect()
+    results
+        .iter()
+        .map(|live| live["live_id"].as_i64().expect("an id"))
+        .collect()
 }
 
 async fn running_live(server: &Server) -> i64 {

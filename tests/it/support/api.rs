@@ -125,7 +125,9 @@ impl Member {
                 .to_owned()
         };
         Live {
-            id: answer.json["live_id"].as_i64().expect("start gives live_id"),
+            id: answer.json["live_id"]
+                .as_i64()
+                .expect("start gives live_id"),
             hls_url: text("hls_url"),
             rtmp_url: text("rtmp_url"),
             stream_key: text("stream_key"),
@@ -134,7 +136,10 @@ impl Member {
 
     /// This member's stream key.
     pub(crate) async fn stream_key(&self) -> String {
-        let answer = self.get("/api/users/my-profile/stream-key/").await.expect(200);
+        let answer = self
+            .get("/api/users/my-profile/stream-key/")
+            .await
+            .expect(200);
         answer.json["stream_key"]
             .as_str()
             .unwrap_or_else(|| panic!("a stream key in {}", answer.json))
@@ -169,14 +174,17 @@ impl Member {
 
     /// Waits until the recording of a live is ready; returns the view.
     pub(crate) async fn view_when_recorded(&self, live: i64) -> Value {
-        eventually(&format!("the recording of live {live} is ready"), || async {
-            let view = self.view(live).await;
-            if view["recording"]["state"] == "ready" {
-                Ok(view)
-            } else {
-                Err(view)
-            }
-        })
+        eventually(
+            &format!("the recording of live {live} is ready"),
+            || async {
+                let view = self.view(live).await;
+                if view["recording"]["state"] == "ready" {
+                    Ok(view)
+                } else {
+                    Err(view)
+                }
+            },
+        )
         .await
     }
 

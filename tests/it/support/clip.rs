@@ -48,7 +48,8 @@ pub(crate) struct Packets {
 pub(crate) fn packets(file: &Path) -> Packets {
     let file = file.to_str().expect("a path in UTF-8");
     let arguments = [
-        "-v", "error", "-i", file, "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "framemd5", "-",
+        "-v", "error", "-i", file, "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "framemd5",
+        "-",
     ];
     let text = String::from_utf8(tool("ffmpeg", &arguments, None)).expect("framemd5 is text");
     let mut ticks: HashMap<String, f64> = HashMap::new();
@@ -210,7 +211,10 @@ fn number(text: &str) -> f64 {
 fn the_measure_of_sound_against_picture_finds_the_clip_in_step() {
     let offsets = av_offset_s(&clip());
     assert_eq!(offsets.len(), 10, "{offsets:?}");
-    assert!(offsets.iter().all(|offset| offset.abs() < 0.005), "{offsets:?}");
+    assert!(
+        offsets.iter().all(|offset| offset.abs() < 0.005),
+        "{offsets:?}"
+    );
 }
 
 #[test]
@@ -223,14 +227,30 @@ fn the_measure_of_sound_against_picture_sees_a_delay() {
     tool(
         "ffmpeg",
         &[
-            "-v", "error", "-i", source, "-itsoffset", "0.04", "-i", source, "-map", "0:v", "-map", "1:a", "-c",
-            "copy", late_name,
+            "-v",
+            "error",
+            "-i",
+            source,
+            "-itsoffset",
+            "0.04",
+            "-i",
+            source,
+            "-map",
+            "0:v",
+            "-map",
+            "1:a",
+            "-c",
+            "copy",
+            late_name,
         ],
         None,
     );
     let offsets = av_offset_s(&late);
     assert!(
-        offsets.iter().skip(1).all(|offset| (offset - 0.04).abs() < 0.005),
+        offsets
+            .iter()
+            .skip(1)
+            .all(|offset| (offset - 0.04).abs() < 0.005),
         "{offsets:?}"
     );
 }

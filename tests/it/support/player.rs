@@ -66,7 +66,9 @@ impl Playlist {
         for line in text.lines() {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
-                "#EXT-X-TARGETDURATION" => playlist.target_duration_s = value.parse().expect("a whole number"),
+                "#EXT-X-TARGETDURATION" => {
+                    playlist.target_duration_s = value.parse().expect("a whole number")
+                }
                 "#EXT-X-MEDIA-SEQUENCE" => first_msn = value.parse().expect("a whole number"),
                 "#EXT-X-MAP" => map = attribute(value, "URI").expect("EXT-X-MAP has a URI"),
                 "#EXT-X-DISCONTINUITY" => next.discontinuity = true,
@@ -80,7 +82,13 @@ impl Playlist {
                         .and_then(|text| text.parse().ok())
                         .expect("EXT-X-PART has a DURATION"),
                 }),
-                "#EXTINF" => next.duration_s = value.split(',').next().and_then(|s| s.parse().ok()).expect("EXTINF"),
+                "#EXTINF" => {
+                    next.duration_s = value
+                        .split(',')
+                        .next()
+                        .and_then(|s| s.parse().ok())
+                        .expect("EXTINF")
+                }
                 _ if !line.starts_with('#') && !line.is_empty() => {
                     line.clone_into(&mut next.uri);
                     next.msn = first_msn + u64::try_from(playlist.segments.len()).expect("small");
@@ -97,7 +105,12 @@ impl Playlist {
     /// The sum of what it lists, seconds.
     pub(crate) fn duration_s(&self) -> f64 {
         let whole: f64 = self.segments.iter().map(|segment| segment.duration_s).sum();
-        whole + self.open_parts.iter().map(|part| part.duration_s).sum::<f64>()
+        whole
+            + self
+                .open_parts
+                .iter()
+                .map(|part| part.duration_s)
+                .sum::<f64>()
     }
 
     /// Media sequence number and part number of what comes next.
@@ -162,12 +175,19 @@ impl Player {
     /// reload after some seconds with nothing new, as it must while an encoder is silent; so nothing new is fine.
     pub(crate) async fn after(&self, seen: &Playlist) -> Playlist {
         let (msn, part) = seen.next_part();
-        self.fetch(&[("_HLS_msn", msn.to_string()), ("_HLS_part", part.to_string())])
-            .await
+        self.fetch(&[
+            ("_HLS_msn", msn.to_string()),
+            ("_HLS_part", part.to_string()),
+        ])
+        .await
     }
 
     /// Follows until `enough`.
-    pub(crate) async fn until(&self, what: &str, mut enough: impl FnMut(&Playlist) -> bool) -> Playlist {
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        mut enough: impl FnMut(&Playlist) -> bool,
+    ) -> Playlist {
         let deadline = Instant::now() + PATIENCE;
         let mut playlist = self.now().await;
         while !enough(&playlist) {
@@ -196,7 +216,10 @@ impl Player {
 
     /// The bytes behind a URI of the playlist.
     pub(crate) async fn bytes(&self, uri: &str) -> Vec<u8> {
-        Answer::of(self.client.get(self.resolve(uri))).await.expect(200).body
+        Answer::of(self.client.get(self.resolve(uri)))
+            .await
+            .expect(200)
+            .body
     }
 
     async fn fetch(&self, query: &[(&str, String)]) -> Playlist {

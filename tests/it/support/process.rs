@@ -53,7 +53,7 @@ impl Process {
         thread::spawn(move || {
             let status = child.wait().expect("a child can be waited for");
             // Nobody may be left to listen.
-            drop(tell.send(Some(status)));
+            tell.send(Some(status)).ok();
         });
         Self {
             name: name.to_owned(),
@@ -94,7 +94,7 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         if self.runs() {
             // It may have ended this instant.
-            drop(kill_process(self.pid, signal));
+            kill_process(self.pid, signal).ok();
         }
     }
 

@@ -111,8 +111,9 @@ impl Server {
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );
-        serde_json::from_str(&stdout)
-            .unwrap_or_else(|error| panic!("griot {arguments:?} printed no JSON ({error}):\n{stdout}"))
+        serde_json::from_str(&stdout).unwrap_or_else(|error| {
+            panic!("griot {arguments:?} printed no JSON ({error}):\n{stdout}")
+        })
     }
 
     /// What the server has logged.
