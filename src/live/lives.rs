@@ -231,9 +231,7 @@ impl Lives {
         let growing = growing.unwrap_or_else(|| Growing::new(self.plan(live.id)));
         let (commands, heard) = mpsc::channel(32);
         let running = Arc::new(Running::new(&live, growing.reader(), commands));
-        self.lock()
-            .running
-            .insert(live.playback_id.clone(), Arc::clone(&running));
+        self.lock().add(Arc::clone(&running));
         let owner = Owner::new(
             Arc::clone(&self.deps),
             live,
@@ -271,7 +269,7 @@ impl Lives {
     /// A live whose owner task is gone becomes a replay under the same reader: players notice nothing.
     fn forget(&self, ended: &Arc<Running>) {
         let mut known = self.lock();
-        known.running.remove(&ended.playback_id);
+        known.remove(&ended.playback_id);
         known.keep_replay(Arc::clone(ended));
     }
 
@@ -411,12 +409,6 @@ impl Lives {
         Ok(Playback::new(replay))
     }
 
-    /// The lives that run on this node now, for metrics.
-    #[must_use]
-    pub fn running_count(&self) -> usize {
-        self.lock().running.len()
-    }
-
     fn find(&self, playback_id: &str) -> Option<Arc<Running>> {
         let known = self.lock();
         let running = known.running.get(playback_id).cloned();
@@ -458,6 +450,21 @@ impl Lives {
 }
 
 impl Known {
+    fn add(&mut self, running: Arc<Running>) {
+        self.running.insert(running.playback_id.clone(), running);
+        self.tell_count();
+    }
+
+    fn remove(&mut self, playback_id: &str) {
+        self.running.remove(playback_id);
+        self.tell_count();
+    }
+
+    fn tell_count(&self) {
+        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("griot_lives").set(f64::from(count));
+    }
+
     fn keep_replay(&mut self, replay: Arc<Running>) {
         self.replays
             .retain(|kept| kept.playback_id != replay.playback_id);

@@ -14,6 +14,8 @@ mod publisher;
 mod resume;
 mod running;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use crate::rendition::Media;
 pub use config::{Config, Latency};

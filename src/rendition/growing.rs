@@ -212,6 +212,7 @@ impl Growing {
         let mut packed = Vec::new();
         if let Some(run) = &mut self.run {
             run.packager.end_session(&mut packed);
+            tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
         }
         self.write_out(packed).await
     }
@@ -279,6 +280,8 @@ impl Growing {
         }
         self.end = self.end + part.duration;
         self.rates.part(length, part.duration);
+        metrics::counter!("griot_parts_total").increment(1);
+        metrics::counter!("griot_part_bytes_total").increment(length);
         run.add_part(&part, spot.is_some());
         self.shelf().add_part(msn, index, spot, part.bytes);
     }

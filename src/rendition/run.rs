@@ -52,6 +52,7 @@ impl OpenRun {
         let place = Place::growing(plan.live, plan.rendition, number);
         let (path, head) = (plan.places.path(&place), packager.head());
         let head_bytes = head.len() as u64;
+        let made_at = path.clone();
         let file = blocking(move || RunFile::create(&path, &head)).await?;
         let recording = growing.recording.ok_or_else(|| {
             RenditionError::Index("there is no recording to belong to".to_owned())
@@ -79,7 +80,14 @@ impl OpenRun {
             head_bytes: i64::try_from(head_bytes).unwrap_or(i64::MAX),
         };
         // Object first, row second: a file without a row is swept at the next start.
-        let row = plan.store.create_run(&row).await?;
+        let row = match plan.store.create_run(&row).await {
+            Ok(row) => row,
+            Err(error) => {
+                // The next try makes the same file anew.
+                blocking(move || std::fs::remove_file(made_at)).await?;
+                return Err(error.into());
+            }
+        };
         tracing::info!(run = number, codecs = %row.codecs, "a run begins");
         let run = Self::new(plan, row.id, number, packager, place, file);
         growing.runs_made += 1;
