@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::av::{CodecConfig, Frame};
 use crate::base::{LiveId, Secret, SessionId};
+use crate::rendition::Media;
 
 /// What an encoder says about itself before it may publish.
 #[derive(Clone, Debug)]
@@ -44,19 +44,6 @@ pub enum PublishRefusal {
     /// The server is stopping or its database is away.
     #[error("the server cannot take this publish now; try again")]
     Unavailable,
-}
-
-/// What an encoder sends, in its order.
-#[derive(Clone, Debug)]
-pub enum Media {
-    /// A codec configuration, always before the first frame of its track. Repeating an equal one is fine.
-    Config(CodecConfig),
-    /// An encoded frame.
-    Frame(Frame),
-    /// The frame rate the encoder claims, frames per second.
-    FrameRateHint(f64),
-    /// The encoder's name, when it comes late (onMetaData).
-    Encoder(String),
 }
 
 /// How a publish session ended, seen from the encoder.
