@@ -32,7 +32,9 @@ impl House {
 
     async fn open_with(folder: &Path, config: Config) -> Self {
         let url = format!("sqlite:{}", folder.join("griot.db").display());
-        let store = Store::open(&crate::store::Config { url }).await.expect("a database");
+        let store = Store::open(&crate::store::Config { url })
+            .await
+            .expect("a database");
         crate::geo::seed(&store).await.expect("places in rows");
         let clock = Clock::system();
         let ids = IdMaker::new(clock.clone());
@@ -71,7 +73,11 @@ impl House {
             quartier_id: quartier,
             ..NewAccount::default()
         };
-        self.accounts.create_user(account).await.expect("a member").id
+        self.accounts
+            .create_user(account)
+            .await
+            .expect("a member")
+            .id
     }
 
     async fn publish(&self, key: &Secret) -> Result<Publisher, PublishRefusal> {
@@ -87,7 +93,11 @@ impl House {
     /// The playlist as soon as segment `msn` is in it.
     async fn playlist(&self, live: LiveId, msn: Option<u64>) -> String {
         let view = self.lives.view(live).await.expect("a live");
-        let playback = self.lives.playback(&view.post.live.playback_id).await.expect("a playback");
+        let playback = self
+            .lives
+            .playback(&view.post.live.playback_id)
+            .await
+            .expect("a playback");
         let query = PlaylistQuery {
             msn,
             ..PlaylistQuery::default()
@@ -97,7 +107,12 @@ impl House {
     }
 
     async fn status(&self, live: LiveId) -> LiveStatus {
-        self.store.live(live).await.expect("rows").expect("a live").status
+        self.store
+            .live(live)
+            .await
+            .expect("rows")
+            .expect("a live")
+            .status
     }
 
     async fn until_status(&self, live: LiveId, status: LiveStatus) {
@@ -182,8 +197,14 @@ impl Encoder {
 
 async fn open_door(house: &House, encoder: &mut Encoder, key: &Secret, seconds: i64) -> Publisher {
     let publisher = house.publish(key).await.expect("the key is good");
-    publisher.send(encoder.configs()).await.expect("the live listens");
-    publisher.send(encoder.seconds(seconds)).await.expect("the live listens");
+    publisher
+        .send(encoder.configs())
+        .await
+        .expect("the live listens");
+    publisher
+        .send(encoder.seconds(seconds))
+        .await
+        .expect("the live listens");
     publisher
 }
 
@@ -197,7 +218,11 @@ async fn a_live_is_a_replay_the_moment_it_stops() {
     let folder = tempfile::tempdir().expect("a folder");
     let house = House::open(folder.path()).await;
     let owner = house.member("mariam", Some(11)).await;
-    let started = house.lives.start(owner, StartLive::default()).await.expect("a live");
+    let started = house
+        .lives
+        .start(owner, StartLive::default())
+        .await
+        .expect("a live");
     let live = started.live;
     assert_eq!(house.status(live).await, LiveStatus::Ready);
 
@@ -206,7 +231,11 @@ async fn a_live_is_a_replay_the_moment_it_stops() {
     let during = house.playlist(live, Some(2)).await;
     assert_eq!(house.status(live).await, LiveStatus::Live);
     assert!(!during.contains("#EXT-X-ENDLIST"), "{during}");
-    let playback = house.lives.playback(&started.playback_id).await.expect("a playback");
+    let playback = house
+        .lives
+        .playback(&started.playback_id)
+        .await
+        .expect("a playback");
     let early = playback.source().segment(0, 1).expect("a segment");
 
     let actor = Actor {
@@ -237,7 +266,11 @@ async fn a_live_is_a_replay_the_moment_it_stops() {
     assert!((450_000..452_000).contains(&duration), "{duration}");
     assert_eq!(view.sessions[0].end_reason.as_deref(), Some("stopped"));
 
-    let again = house.lives.stop(actor, live, false).await.expect("a second stop");
+    let again = house
+        .lives
+        .stop(actor, live, false)
+        .await
+        .expect("a second stop");
     assert!(again.video_saved);
     assert_eq!(
         house.publish(&started.stream_key).await.err(),
@@ -252,7 +285,11 @@ async fn only_the_owner_or_an_admin_stops_a_live() {
     let house = House::open(folder.path()).await;
     let owner = house.member("mariam", Some(11)).await;
     let other = house.member("awa", Some(11)).await;
-    let started = house.lives.start(owner, StartLive::default()).await.expect("a live");
+    let started = house
+        .lives
+        .start(owner, StartLive::default())
+        .await
+        .expect("a live");
     let stranger = Actor {
         user: other,
         is_admin: false,
@@ -265,7 +302,11 @@ async fn only_the_owner_or_an_admin_stops_a_live() {
         user: other,
         is_admin: true,
     };
-    let stopped = house.lives.stop(admin, started.live, false).await.expect("a stop");
+    let stopped = house
+        .lives
+        .stop(admin, started.live, false)
+        .await
+        .expect("a stop");
     assert!(!stopped.video_saved, "no encoder came");
     let view = house.lives.view(started.live).await.expect("a view");
     assert_eq!(view.post.live.end_reason, Some(EndReason::Admin));
@@ -279,9 +320,16 @@ async fn starting_needs_a_quartier_and_no_other_live() {
     let refused = house.lives.start(nomad, StartLive::default()).await;
     assert!(matches!(refused, Err(LiveError::NoQuartier)));
     let key = house.accounts.stream_key(nomad).await.expect("a key");
-    assert_eq!(house.publish(&key).await.err(), Some(PublishRefusal::NoQuartier));
+    assert_eq!(
+        house.publish(&key).await.err(),
+        Some(PublishRefusal::NoQuartier)
+    );
     let owner = house.member("mariam", Some(11)).await;
-    let first = house.lives.start(owner, StartLive::default()).await.expect("a live");
+    let first = house
+        .lives
+        .start(owner, StartLive::default())
+        .await
+        .expect("a live");
     let second = house.lives.start(owner, StartLive::default()).await;
     assert!(matches!(second, Err(LiveError::AlreadyLive(live)) if live == first.live));
 }
@@ -322,13 +370,23 @@ async fn a_changed_picture_size_begins_a_new_run() {
     let mut encoder = Encoder::new();
     let publisher = open_door(&house, &mut encoder, &key, 3).await;
     encoder.width = 1280;
-    publisher.send(encoder.configs()).await.expect("the live listens");
-    publisher.send(encoder.seconds(3)).await.expect("the live listens");
+    publisher
+        .send(encoder.configs())
+        .await
+        .expect("the live listens");
+    publisher
+        .send(encoder.seconds(3))
+        .await
+        .expect("the live listens");
     let actor = Actor {
         user: owner,
         is_admin: false,
     };
-    house.lives.stop(actor, publisher.live, false).await.expect("a stop");
+    house
+        .lives
+        .stop(actor, publisher.live, false)
+        .await
+        .expect("a stop");
     let playlist = house.playlist(publisher.live, None).await;
     assert_eq!(playlist.matches("#EXT-X-MAP").count(), 2, "{playlist}");
     assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
@@ -384,7 +442,10 @@ async fn a_restart_goes_on_with_the_same_file_and_keeps_every_announced_part() {
     let after = house.playlist(live, None).await;
     let old: Vec<&str> = segments(&before);
     assert!(!old.is_empty());
-    assert!(old.iter().all(|uri| segments(&after).contains(uri)), "{before}\n{after}");
+    assert!(
+        old.iter().all(|uri| segments(&after).contains(uri)),
+        "{before}\n{after}"
+    );
 
     let publisher = open_door(&house, &mut Encoder::new(), &key, 3).await;
     assert_eq!(publisher.live, live);
@@ -392,12 +453,28 @@ async fn a_restart_goes_on_with_the_same_file_and_keeps_every_announced_part() {
         user: owner,
         is_admin: false,
     };
-    assert!(house.lives.stop(actor, live, false).await.expect("a stop").video_saved);
-    let recording = house.lives.view(live).await.expect("a view").recording.expect("a recording");
+    assert!(
+        house
+            .lives
+            .stop(actor, live, false)
+            .await
+            .expect("a stop")
+            .video_saved
+    );
+    let recording = house
+        .lives
+        .view(live)
+        .await
+        .expect("a view")
+        .recording
+        .expect("a recording");
     assert_eq!(recording.runs.len(), 1);
     // Four seconds before, three after; at most one part of 200 ms was not written yet.
     let duration = recording.runs[0].duration.0;
-    assert!((6 * 90_000 + 72_000..7 * 90_000 + 9_000).contains(&duration), "{duration}");
+    assert!(
+        (6 * 90_000 + 72_000..7 * 90_000 + 9_000).contains(&duration),
+        "{duration}"
+    );
     house.tasks.stop_and_wait().await;
 }
 
@@ -413,7 +490,11 @@ async fn an_ended_live_is_played_from_its_rows_after_a_restart() {
             user: owner,
             is_admin: false,
         };
-        house.lives.stop(actor, publisher.live, false).await.expect("a stop");
+        house
+            .lives
+            .stop(actor, publisher.live, false)
+            .await
+            .expect("a stop");
         let text = house.playlist(publisher.live, None).await;
         house.store.close().await;
         (publisher.live, text)
@@ -422,8 +503,16 @@ async fn an_ended_live_is_played_from_its_rows_after_a_restart() {
     house.lives.resume().await.expect("a resume");
     assert_eq!(house.playlist(live, None).await, before);
     let view = house.lives.view(live).await.expect("a view");
-    let playback = house.lives.playback(&view.post.live.playback_id).await.expect("a playback");
-    assert!(!read(playback.source().segment(0, 0).expect("a segment")).await.is_empty());
+    let playback = house
+        .lives
+        .playback(&view.post.live.playback_id)
+        .await
+        .expect("a playback");
+    assert!(
+        !read(playback.source().segment(0, 0).expect("a segment"))
+            .await
+            .is_empty()
+    );
     assert!(playback.source().download(0).is_ok());
 }
 
