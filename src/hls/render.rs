@@ -200,3 +200,118 @@ impl State {
         self.finished.skippable(self.config.skip_boundary())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::time::Duration;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+    use crate::av::Ticks;
+    use crate::hls::{Config, PartMeta, Window};
+
+    fn live(config: Config, segments: usize) -> Window {
+        let mut window = Window::new(config);
+        window.set_part_target(Some(Ticks(18_000)));
+        window.start_run(0, false);
+        for _ in 0..segments {
+            for part in 0..20 {
+                window.push_part(PartMeta {
+                    duration: Ticks(18_000),
+                    independent: part == 0,
+                    bytes: 1,
+                });
+            }
+            window.end_segment();
+        }
+        window
+    }
+
+    fn inflate(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        GzDecoder::new(bytes)
+            .read_to_string(&mut text)
+            .expect("one valid member");
+        text
+    }
+
+    #[test]
+    fn every_form_compresses_to_itself_however_long_the_live() {
+        let sliding = Config {
+            window: Some(Duration::from_secs(600)),
+            ..Config::default()
+        };
+        let reports = [RenditionReport {
+            uri: "../720p/index.m3u8".to_owned(),
+            last_msn: 7,
+            last_part: Some(3),
+        }];
+        for config in [Config::default(), sliding] {
+            for segments in [0, 1, 9, 10, 72, 73, 74, 137, 200, 201, 202, 300] {
+                let snapshot = live(config, segments).snapshot();
+                for (skip, without_parts) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    let form = |gzip| Form {
+                        skip,
+                        without_parts,
+                        gzip,
+                    };
+                    let plain = snapshot.playlist(form(false), &reports);
+                    let zipped = snapshot.playlist(form(true), &reports);
+                    assert_eq!(inflate(&zipped).as_bytes(), plain, "{segments} {skip}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_rendered_once_until_the_reports_change() {
+        let snapshot = live(Config::default(), 3).snapshot();
+        let report = |last_msn| RenditionReport {
+            uri: "../720p/index.m3u8".to_owned(),
+            last_msn,
+            last_part: None,
+        };
+        let first = snapshot.clone().playlist(Form::default(), &[report(2)]);
+        let second = snapshot.playlist(Form::default(), &[report(2)]);
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        let third = snapshot.playlist(Form::default(), &[report(3)]);
+        let text = String::from_utf8(third.to_vec()).expect("ASCII");
+        assert!(text.ends_with("#EXT-X-RENDITION-REPORT:URI=\"../720p/index.m3u8\",LAST-MSN=3\n"));
+    }
+
+    #[test]
+    fn parts_are_listed_for_the_last_three_target_durations() {
+        // Eight segments of 4 s: those that end at 16 s and later are at most 18 s from the end, 32 s.
+        let text = live(Config::default(), 8)
+            .snapshot()
+            .playlist(Form::default(), &[]);
+        let text = String::from_utf8(text.to_vec()).expect("ASCII");
+        let listed: Vec<_> = (0..8)
+            .map(|msn| text.matches(&format!("\"0/{msn}.")).count())
+            .collect();
+        // The hint is 0/8.0.
+        assert_eq!(listed, [0, 0, 0, 20, 20, 20, 20, 20]);
+    }
+
+    #[test]
+    fn twelve_hours_stay_small() {
+        // 13,500 segments are the most that 12 hours have.
+        let snapshot = live(Config::default(), 13_500).snapshot();
+        let size = |skip, gzip| {
+            let form = Form {
+                skip,
+                without_parts: false,
+                gzip,
+            };
+            snapshot.playlist(form, &[]).len()
+        };
+        assert!(size(true, false) <= 10_000, "{}", size(true, false));
+        assert!(size(true, true) <= 1_500, "{}", size(true, true));
+        assert!(size(false, false) <= 400_000, "{}", size(false, false));
+        assert!(size(false, true) <= 60_000, "{}", size(false, true));
+    }
+}

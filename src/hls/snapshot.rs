@@ -117,11 +117,8 @@ impl Snapshot {
             return Decision::Ready;
         }
         // Counted from the last part there is; of a segment that has not begun, from its own begin.
-        let beyond = match msn == edge {
-            true => part + 1 - self.open_parts(),
-            false => part + 1,
-        };
-        if beyond > advance_part_limit(target) {
+        let from = if msn == edge { self.open_parts() } else { 0 };
+        if part - from >= advance_part_limit(target) {
             return Decision::TooFarAhead;
         }
         Decision::Wait
@@ -302,4 +299,177 @@ fn advance_part_limit(target: Ticks) -> u64 {
     let second = i64::from(Timescale::VIDEO.get());
     let target = target.0.clamp(1, second);
     u64::try_from((3 * second + target - 1) / target).unwrap_or(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, PartMeta, Window};
+    use super::*;
+
+    const PART: PartMeta = PartMeta {
+        duration: Ticks(18_000),
+        independent: false,
+        bytes: 1_000,
+    };
+
+    /// Segments of four parts of 200 ms each, then `open` parts.
+    fn window(segments: u64, open: u64) -> Window {
+        let mut window = Window::new(Config::default());
+        window.set_part_target(Some(Ticks(18_000)));
+        window.start_run(0, false);
+        for _ in 0..segments {
+            for _ in 0..4 {
+                window.push_part(PART);
+            }
+            window.end_segment();
+        }
+        for _ in 0..open {
+            window.push_part(PART);
+        }
+        window
+    }
+
+    /// RFC 8216bis 6.2.5.2 clause by clause. Segments 0..=9 are whole, parts 10.0 and 10.1 are there.
+    #[test]
+    fn a_blocking_reload_is_answered_held_or_refused_as_the_clauses_say() {
+        use Decision::{Ready, TooFarAhead, Wait};
+        let snapshot = window(10, 2).snapshot();
+        for (msn, part, expected) in [
+            (None, None, Ready),
+            // "an _HLS_part directive but no _HLS_msn directive … MUST return Bad Request"
+            (None, Some(0), TooFarAhead),
+            // "until the Playlist contains a Media Segment with a Media Sequence Number of M or later"
+            (Some(0), None, Ready),
+            (Some(9), None, Ready),
+            (Some(10), None, Wait),
+            (Some(11), None, Wait),
+            // "greater than the Media Sequence Number of the last Media Segment in the current Playlist plus two"
+            (Some(12), None, TooFarAhead),
+            (Some(u64::MAX), None, TooFarAhead),
+            // "until the Playlist contains the Partial Segment with Part Index N and … M or later"
+            (Some(10), Some(1), Ready),
+            (Some(10), Some(2), Wait),
+            (Some(11), Some(0), Wait),
+            (Some(3), Some(2), Ready),
+            // "greater than that of the final Partial Segment …: as one for Part Index 0 of the following"
+            (Some(9), Some(4), Ready),
+            (Some(9), Some(1_000), Ready),
+            // The last part is 10.1, the limit is 3 / 0.2 s = 15 parts.
+            (Some(10), Some(16), Wait),
+            (Some(10), Some(17), TooFarAhead),
+            (Some(12), Some(0), TooFarAhead),
+            (Some(10), Some(u64::MAX), TooFarAhead),
+            (Some(11), Some(u64::MAX), TooFarAhead),
+        ] {
+            assert_eq!(snapshot.decide(msn, part), expected, "{msn:?} {part:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_behind_the_last_of_a_segment_waits_for_the_next_segment() {
+        let mut window = window(10, 0);
+        assert_eq!(window.snapshot().decide(Some(9), Some(4)), Decision::Wait);
+        window.push_part(PART);
+        assert_eq!(window.snapshot().decide(Some(9), Some(4)), Decision::Ready);
+    }
+
+    #[test]
+    fn a_request_that_waits_for_a_segment_is_released_when_it_becomes_a_gap() {
+        let mut window = window(10, 0);
+        assert_eq!(window.snapshot().decide(Some(10), Some(0)), Decision::Wait);
+        window.gap_segment(Ticks(360_000));
+        assert_eq!(window.snapshot().decide(Some(10), Some(0)), Decision::Ready);
+    }
+
+    #[test]
+    fn after_the_end_delivery_directives_are_ignored() {
+        let mut window = window(3, 2);
+        window.end();
+        let snapshot = window.snapshot();
+        for (msn, part) in [(Some(99), None), (Some(4), Some(7)), (None, Some(3))] {
+            assert_eq!(snapshot.decide(msn, part), Decision::Ready);
+        }
+        assert_eq!(snapshot.hint(), None);
+        assert!(snapshot.ended());
+    }
+
+    #[test]
+    fn without_parts_only_whole_segments_count() {
+        let mut window = Window::new(Config::default());
+        window.start_run(0, false);
+        window.push_part(PART);
+        let snapshot = window.snapshot();
+        assert!(!snapshot.has_media());
+        assert_eq!(snapshot.decide(Some(0), Some(0)), Decision::Wait);
+        assert_eq!(snapshot.contains(0, 0, Some(0)), Lookup::No);
+        window.end_segment();
+        let snapshot = window.snapshot();
+        assert!(snapshot.has_media());
+        assert_eq!(snapshot.decide(Some(0), Some(9)), Decision::Ready);
+        assert_eq!(snapshot.contains(0, 0, None), Lookup::Here);
+    }
+
+    #[test]
+    fn only_the_hinted_part_of_the_future_is_promised() {
+        let mut window = window(2, 1);
+        let snapshot = window.snapshot();
+        assert_eq!(snapshot.hint().as_deref(), Some("0/2.1.m4s"));
+        assert_eq!(snapshot.contains(0, 2, Some(0)), Lookup::Here);
+        assert_eq!(snapshot.contains(0, 2, Some(1)), Lookup::Hinted);
+        assert_eq!(snapshot.contains(0, 2, Some(2)), Lookup::No);
+        assert_eq!(snapshot.contains(0, 3, Some(0)), Lookup::No);
+        assert_eq!(snapshot.contains(1, 2, Some(1)), Lookup::No);
+        // The open segment as a whole was never announced.
+        assert_eq!(snapshot.contains(0, 2, None), Lookup::No);
+        assert_eq!(snapshot.contains(0, 1, None), Lookup::Here);
+        assert_eq!(snapshot.contains(0, 1, Some(3)), Lookup::Here);
+        assert_eq!(snapshot.contains(0, 1, Some(4)), Lookup::No);
+        assert_eq!(snapshot.contains(1, 1, None), Lookup::No);
+        // The cut overtakes the hint.
+        window.end_segment();
+        let snapshot = window.snapshot();
+        assert_eq!(snapshot.contains(0, 2, Some(1)), Lookup::No);
+        assert_eq!(snapshot.contains(0, 3, Some(0)), Lookup::Hinted);
+        // So does another run.
+        window.start_run(1, true);
+        let snapshot = window.snapshot();
+        assert_eq!(snapshot.contains(0, 3, Some(0)), Lookup::No);
+        assert_eq!(snapshot.contains(1, 3, Some(0)), Lookup::Hinted);
+    }
+
+    #[test]
+    fn missing_media_is_not_found() {
+        let mut window = window(2, 2);
+        window.lose_segment();
+        window.gap_segment(Ticks(360_000));
+        window.push_part(PART);
+        window.end_segment();
+        let snapshot = window.snapshot();
+        let found: Vec<_> = (0..5)
+            .map(|msn| snapshot.contains(0, msn, None) == Lookup::Here)
+            .collect();
+        assert_eq!(found, [true, true, false, false, true]);
+        assert_eq!(snapshot.contains(0, 2, Some(0)), Lookup::No);
+    }
+
+    #[test]
+    fn a_part_is_found_by_its_place_in_the_segment() {
+        let snapshot = window(2, 1).snapshot();
+        assert_eq!(snapshot.part_range(0, 0), Some(0..1_000));
+        assert_eq!(snapshot.part_range(1, 3), Some(3_000..4_000));
+        assert_eq!(snapshot.part_range(1, 4), None);
+        assert_eq!(snapshot.part_range(2, 0), Some(0..1_000));
+        assert_eq!(snapshot.part_range(3, 0), None);
+    }
+
+    #[test]
+    fn a_report_names_the_last_part_or_the_last_segment() {
+        let mut window = window(2, 0);
+        let last = |window: &Window, plain| window.snapshot().last(plain);
+        assert_eq!(last(&window, false), Some((1, Some(3))));
+        assert_eq!(last(&window, true), Some((1, None)));
+        window.push_part(PART);
+        assert_eq!(last(&window, false), Some((2, Some(0))));
+        assert_eq!(last(&window, true), Some((1, None)));
+    }
 }

@@ -294,3 +294,195 @@ impl Window {
         finished.forget();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Decision, Form, Lookup};
+    use super::*;
+
+    const FULL: Form = Form {
+        skip: false,
+        without_parts: false,
+        gzip: false,
+    };
+
+    fn text(window: &Window, form: Form) -> String {
+        let text = window.snapshot().playlist(form, &[]);
+        String::from_utf8(text.to_vec()).expect("a playlist is ASCII")
+    }
+
+    fn part(ticks: i64) -> PartMeta {
+        PartMeta {
+            duration: Ticks(ticks),
+            independent: false,
+            bytes: 10,
+        }
+    }
+
+    fn segment(window: &mut Window, seconds: i64) -> SegmentMeta {
+        window.push_part(part(seconds * 90_000));
+        window.end_segment().expect("a part was pushed")
+    }
+
+    #[test]
+    fn a_live_with_parts_reads_as_the_rfc_shows_it() {
+        let mut window = Window::new(Config::default());
+        window.set_part_target(Some(Ticks(18_000)));
+        window.start_run(0, false);
+        window.start_session(Timestamp::parse("2025-07-23T15:27:39.885Z").expect("a date"));
+        window.push_part(PartMeta {
+            independent: true,
+            ..part(18_000)
+        });
+        window.push_part(part(18_000));
+        window.end_segment();
+        window.push_part(part(18_000));
+        assert_eq!(
+            text(&window, FULL),
+            "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:6\n#EXT-X-PLAYLIST-TYPE:EVENT\n\
+             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=36,PART-HOLD-BACK=0.6\n\
+             #EXT-X-PART-INF:PART-TARGET=0.2\n#EXT-X-MEDIA-SEQUENCE:0\n\
+             #EXT-X-MAP:URI=\"0/init.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2025-07-23T15:27:39.885Z\n\
+             #EXT-X-PART:DURATION=0.2,URI=\"0/0.0.m4s\",INDEPENDENT=YES\n\
+             #EXT-X-PART:DURATION=0.2,URI=\"0/0.1.m4s\"\n#EXTINF:0.4,\n0/0.m4s\n\
+             #EXT-X-PART:DURATION=0.2,URI=\"0/1.0.m4s\"\n\
+             #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0/1.1.m4s\"\n"
+        );
+        let without = Form {
+            without_parts: true,
+            ..FULL
+        };
+        assert_eq!(
+            text(&window, without),
+            "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:6\n#EXT-X-PLAYLIST-TYPE:EVENT\n\
+             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=36\n#EXT-X-MEDIA-SEQUENCE:0\n\
+             #EXT-X-MAP:URI=\"0/init.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2025-07-23T15:27:39.885Z\n\
+             #EXTINF:0.4,\n0/0.m4s\n"
+        );
+    }
+
+    #[test]
+    fn a_changed_configuration_is_a_discontinuity_and_is_dated() {
+        let mut window = Window::new(Config::default());
+        window.start_run(0, true);
+        window.start_session(Timestamp(0));
+        segment(&mut window, 4);
+        window.start_run(1, true);
+        segment(&mut window, 4);
+        window.start_run(2, false);
+        segment(&mut window, 4);
+        let text = text(&window, FULL);
+        assert_eq!(
+            text.split_once("#EXT-X-MEDIA-SEQUENCE:0\n")
+                .expect("numbered")
+                .1,
+            "#EXT-X-MAP:URI=\"0/init.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:4,\n0/0.m4s\n\
+             #EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"1/init.mp4\"\n\
+             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:04.000Z\n#EXTINF:4,\n1/1.m4s\n\
+             #EXT-X-MAP:URI=\"2/init.mp4\"\n#EXTINF:4,\n2/2.m4s\n"
+        );
+    }
+
+    #[test]
+    fn dates_never_go_back() {
+        let mut window = Window::new(Config::default());
+        window.start_run(0, false);
+        assert_eq!(
+            window.start_session(Timestamp(10_000_000)),
+            Timestamp(10_000_000)
+        );
+        segment(&mut window, 4);
+        // The clock was set back by an hour: four seconds after the first is the earliest that is unambiguous.
+        assert_eq!(
+            window.start_session(Timestamp(-3_590_000_000)),
+            Timestamp(14_000_000)
+        );
+    }
+
+    #[test]
+    fn a_sliding_window_keeps_what_the_rfc_says_and_moves_the_numbers() {
+        let mut window = Window::new(Config {
+            window: Some(Duration::from_secs(20)),
+            ..Config::default()
+        });
+        window.start_run(0, false);
+        window.start_session(Timestamp(0));
+        segment(&mut window, 4);
+        window.start_run(1, true);
+        for _ in 0..9 {
+            segment(&mut window, 4);
+        }
+        // 40 s so far, 20 s are five segments; numbers 0..=4 and the discontinuity before 1 have left.
+        let lines = text(&window, FULL);
+        assert!(!lines.contains("PLAYLIST-TYPE"));
+        assert_eq!(
+            lines.split_once("CAN-SKIP-UNTIL=36\n").expect("control").1,
+            (5..10).fold(
+                "#EXT-X-MEDIA-SEQUENCE:5\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n\
+                 #EXT-X-MAP:URI=\"1/init.mp4\"\n"
+                    .to_owned(),
+                |text, msn| format!(
+                    "{text}#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:{:02}.000Z\n#EXTINF:4,\n1/{msn}.m4s\n",
+                    4 * msn
+                )
+            )
+        );
+        // The longest playlist was 24 s, so a segment is to be had until 28 s after its end: 2, which ended at 12 s, just.
+        let snapshot = window.snapshot();
+        assert_eq!(snapshot.first_available(), 2);
+        assert_eq!(snapshot.contains(1, 2, None), Lookup::Here);
+        assert_eq!(snapshot.contains(1, 1, None), Lookup::No);
+        // 6.2.5.2: delivered even if what was asked for is no longer in the playlist.
+        assert_eq!(snapshot.decide(Some(1), None), Decision::Ready);
+    }
+
+    #[test]
+    fn a_sliding_window_never_holds_less_than_three_target_durations() {
+        let mut window = Window::new(Config {
+            window: Some(Duration::from_secs(1)),
+            ..Config::default()
+        });
+        window.start_run(0, false);
+        for _ in 0..300 {
+            segment(&mut window, 5);
+            let listed = window.next_msn() - window.snapshot().first_msn();
+            assert!(listed == 4 || listed == window.next_msn(), "{listed}");
+        }
+    }
+
+    #[test]
+    fn the_part_target_is_fixed_by_the_first_part() {
+        let mut window = Window::new(Config::default());
+        window.set_part_target(Some(Ticks(18_000)));
+        window.set_part_target(Some(Ticks(9_000)));
+        window.push_part(part(9_000));
+        window.set_part_target(None);
+        assert_eq!(window.part_target(), Some(Ticks(9_000)));
+    }
+
+    #[test]
+    fn a_window_rebuilt_from_its_rows_goes_on_with_the_same_text() {
+        let mut window = Window::new(Config::default());
+        window.start_run(0, false);
+        window.start_session(Timestamp(1_000_001));
+        let mut rows = Vec::new();
+        for round in 1..=150 {
+            rows.push(segment(&mut window, 1 + round % 5));
+            match round {
+                40 => drop(window.start_session(Timestamp(900_000_000))),
+                70 => window.start_run(1, true),
+                90 => rows.push(window.gap_segment(Ticks(300_001))),
+                120 => window.start_run(2, false),
+                _ => {}
+            }
+        }
+        let mut again = Window::from_segments(Config::default(), rows);
+        assert_eq!(text(&again, FULL), text(&window, FULL));
+        segment(&mut window, 3);
+        segment(&mut again, 3);
+        window.end();
+        again.end();
+        assert_eq!(text(&again, FULL), text(&window, FULL));
+        assert!(text(&again, FULL).ends_with("#EXTINF:3,\n2/151.m4s\n#EXT-X-ENDLIST\n"));
+    }
+}
