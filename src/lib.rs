@@ -15,7 +15,6 @@ pub mod accounts;
 pub mod geo;
 pub mod live;
 pub mod posts;
-pub mod recording;
 pub mod rendition;
 // 2 adapters
 pub mod objects;

@@ -1,1 +1,58 @@
 //! The only axum: router, extraction, errors, one file per area.
+//!
+//! A request passes `server` (connections), `router` (what every request passes), then the file of its area;
+//! media below `/live/` leave before the router. Services are called with plain arguments, what they answer
+//! is put into the contract's shapes here and nowhere else: statuses and bodies of failures in `error`,
+//! sentences in `words`, addresses in `links`.
+
+mod address;
+mod auth;
+mod client;
+mod config;
+mod counts;
+mod error;
+mod extract;
+mod geo;
+mod headers;
+mod health;
+mod hls;
+mod language;
+mod limits;
+mod links;
+mod live;
+mod live_view;
+mod media;
+mod page;
+mod pages;
+mod range;
+mod recordings;
+mod router;
+mod server;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use config::{Config, Network, NotANetwork};
+pub use server::{Bound, bind};
+
+/// The rooms that answers come from.
+#[derive(Clone)]
+pub struct Services {
+    /// Lives, running and ended.
+    pub lives: crate::live::Lives,
+    /// Members, tokens, stream keys.
+    pub accounts: crate::accounts::Accounts,
+    /// Places of the geography, which `geo` reads from rows handed to it.
+    pub store: crate::store::Store,
+    /// Renders all metrics in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").finish_non_exhaustive()
+    }
+}

@@ -1,5 +1,29 @@
-//! A live's life: stream keys, publish sessions, one owner task per live, graces, state machine.
+//! A live's life: who may publish, publish sessions, one owner task per live, graces, state machine.
+//!
+//! Media enters through [`Publisher`], leaves through [`Playback`]. What is said of a live in the API is its
+//! [`LiveView`]. This room knows no protocol: `ingest` speaks with encoders, `http` with viewers.
 
+mod audience;
+mod config;
+mod deps;
+mod error;
+mod lives;
+mod owner;
+mod playback;
 mod publisher;
+mod resume;
+mod running;
+mod state;
+#[cfg(test)]
+mod tests;
 
-pub use publisher::{Closing, Media, PublishRefusal, PublishRequest, Publisher, SessionEnd};
+pub use crate::rendition::Media;
+pub use config::{Config, Latency};
+pub use deps::Deps;
+pub use error::LiveError;
+pub use lives::{Actor, LiveView, Lives, StartLive, StartedLive, StoppedLive};
+pub use playback::Playback;
+#[cfg(test)]
+pub(crate) use publisher::Listening;
+pub use publisher::{Closing, PublishRefusal, PublishRequest, Publisher, SessionEnd};
+pub use resume::Resumed;

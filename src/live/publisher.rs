@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::av::{CodecConfig, Frame};
 use crate::base::{LiveId, Secret, SessionId};
+use crate::rendition::Media;
 
 /// What an encoder says about itself before it may publish.
 #[derive(Clone, Debug)]
@@ -44,19 +44,6 @@ pub enum PublishRefusal {
     /// The server is stopping or its database is away.
     #[error("the server cannot take this publish now; try again")]
     Unavailable,
-}
-
-/// What an encoder sends, in its order.
-#[derive(Clone, Debug)]
-pub enum Media {
-    /// A codec configuration, always before the first frame of its track. Repeating an equal one is fine.
-    Config(CodecConfig),
-    /// An encoded frame.
-    Frame(Frame),
-    /// The frame rate the encoder claims, frames per second.
-    FrameRateHint(f64),
-    /// The encoder's name, when it comes late (onMetaData).
-    Encoder(String),
 }
 
 /// How a publish session ended, seen from the encoder.
@@ -146,5 +133,42 @@ impl Publisher {
     pub async fn end(self, how: SessionEnd) {
         // An owner task that is gone has already closed the session.
         drop(self.to_owner.send(FromPublisher::End(how)).await);
+    }
+}
+
+/// The live's side of a [`Publisher`], for the tests of `ingest`.
+#[cfg(test)]
+pub(crate) struct Listening {
+    heard: mpsc::Receiver<FromPublisher>,
+    closing: watch::Sender<Option<Closing>>,
+}
+
+#[cfg(test)]
+impl Listening {
+    /// A publisher whose live takes `depth` unread batches.
+    pub(crate) fn to_publisher(depth: usize) -> (Publisher, Self) {
+        let (to_owner, heard) = mpsc::channel(depth);
+        let (closing, closing_seen) = watch::channel(None);
+        let publisher = Publisher {
+            live: LiveId(1),
+            session: SessionId(2),
+            to_owner,
+            closing: closing_seen,
+        };
+        (publisher, Self { heard, closing })
+    }
+
+    /// The next batch, or how the session ended; a publisher that is dropped counts as that.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Media>, SessionEnd> {
+        match self.heard.recv().await {
+            Some(FromPublisher::Media(media)) => Ok(media),
+            Some(FromPublisher::End(how)) => Err(how),
+            None => Err(SessionEnd::Dropped),
+        }
+    }
+
+    /// Wants the session closed.
+    pub(crate) fn close(&self, reason: Closing) {
+        self.closing.send_replace(Some(reason));
     }
 }

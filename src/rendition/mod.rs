@@ -1,1 +1,29 @@
 //! The rendition file of a live: append, index, finish, read back by ranges while it grows and after.
+//!
+//! A rendition has a growing side ([`Growing`]), which its live's owner task feeds, and a reading side
+//! ([`Reader`]), which viewers share. One file is a *run*; a new codec configuration begins another.
+//! This room knows neither encoders nor HTTP.
+
+mod error;
+mod file;
+mod gate;
+mod growing;
+mod media;
+mod place;
+mod reader;
+mod replay;
+mod resume;
+mod rows;
+mod run;
+mod seal;
+mod shelf;
+mod variant;
+
+pub use error::RenditionError;
+pub use file::FileRange;
+pub use growing::{Growing, GrowingPlan};
+pub use media::Media;
+pub use place::Places;
+pub use reader::{
+    Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
+};

@@ -1,1 +1,36 @@
 //! The only sqlx: two native pools behind one enum, one file per table family, rows as plain structs.
+//!
+//! Owns every SQL text and the two databases' differences; knows no rule of the product. A look-up
+//! answers `Option`; a change of something that is not there fails with [`StoreError::NotFound`].
+//! When a call returns `Ok`, what it wrote is durable (SQLite: WAL with `synchronous=FULL`).
+
+mod column;
+mod db;
+mod error;
+mod gaps;
+mod lives;
+mod places;
+mod posts;
+mod recordings;
+mod runs;
+mod segments;
+mod sessions;
+#[cfg(test)]
+mod statements;
+mod stream_keys;
+mod tokens;
+mod users;
+
+pub use db::{Config, Migrating, Store};
+pub use error::StoreError;
+pub use gaps::{Gap, GapCause, NewGap};
+pub use lives::{EndReason, Live, LiveChange, LiveFilter, LiveStatus, NewLive, Page};
+pub use places::{Commune, GeoSeed, Prefecture, Quartier, Region, SeedPlace};
+pub use posts::{LivePost, Post, PostAuthor};
+pub use recordings::{Recording, RecordingState, WholeRecording};
+pub use runs::{NewRun, Run, RunChange, RunState};
+pub use segments::{IndexedSegment, Segment};
+pub use sessions::{NewSession, PublishSession};
+pub use stream_keys::StreamKey;
+pub use tokens::RefreshToken;
+pub use users::{NewUser, Role, User};

@@ -1,0 +1,130 @@
+//! Settings of the HTTP room.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How the service is reached and what it allows. `Default` is a server for this machine alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// `https://host` as viewers type it, without a slash at the end. `None`: each answer takes the
+    /// `Host` of its request, and `https` only when a trusted proxy says so.
+    pub public_url: Option<String>,
+    /// What encoders are told as their server, e.g. `rtmp://host/live`, without a slash at the end.
+    pub rtmp_public_url: String,
+    /// Whether `/api/**` is limited to 100 requests a minute and address, and login to 10 (contract §1.10).
+    /// Media never is: carriers put thousands of viewers behind one address.
+    pub rate_limits: bool,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Connections at a time; more wait in the kernel's queue until one ends.
+    pub max_connections: usize,
+    /// How long an orderly stop waits for answers that are on their way.
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            public_url: None,
+            rtmp_public_url: "rtmp://127.0.0.1:1935/live".to_owned(),
+            rate_limits: true,
+            trusted_proxies: Vec::new(),
+            max_connections: 16_384,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A network of addresses, as `10.0.0.0/8`, `::1` or `192.0.2.7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in it. An IPv4 address inside IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(one)) => {
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.prefix))
+                    .unwrap_or(0);
+                net.to_bits() & mask == one.to_bits() & mask
+            }
+            (IpAddr::V6(net), IpAddr::V6(one)) => {
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.prefix))
+                    .unwrap_or(0);
+                net.to_bits() & mask == one.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The text is neither an address nor `address/prefix length`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a network like 10.0.0.0/8")]
+pub struct NotANetwork(String);
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let wrong = || NotANetwork(text.to_owned());
+        let (address, prefix) = text.split_once('/').unzip();
+        let address: IpAddr = address
+            .unwrap_or(text)
+            .trim()
+            .parse()
+            .map_err(|_| wrong())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.trim().parse().map_err(|_| wrong())?,
+            None => longest,
+        };
+        if prefix > longest {
+            return Err(wrong());
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_its_own_addresses_only() {
+        let home: Network = "10.1.0.0/16".parse().unwrap();
+        assert!(home.contains("10.1.255.7".parse().unwrap()));
+        assert!(home.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!home.contains("10.2.0.1".parse().unwrap()));
+        let all: Network = "0.0.0.0/0".parse().unwrap();
+        assert!(all.contains("203.0.113.9".parse().unwrap()));
+        assert!(!all.contains("2001:db8::1".parse().unwrap()));
+        let one: Network = "::1".parse().unwrap();
+        assert!(one.contains("::1".parse().unwrap()));
+        assert!(!one.contains("::2".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for text in ["", "10.0.0.0/33", "proxy", "10.0.0.0/", "::/129"] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+}

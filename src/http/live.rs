@@ -1,0 +1,200 @@
+//! Start, stop, list and look at lives (contract §1.8, design §9).
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::auth::rtmp_url;
+use super::error::Problem;
+use super::extract::{Fields, Member, Visitor};
+use super::language::Language;
+use super::links::Links;
+use super::live_view::{self, Detail};
+use super::pages::{self, Page};
+use super::router::App;
+use super::words::{self, Sentence};
+use crate::base::{ErrorKind, LiveId};
+use crate::live::{Actor, LiveError, StartLive};
+use crate::store::LiveFilter;
+
+/// Characters of a title (contract §2, post).
+const TITLE_CHARS: usize = 200;
+/// Characters of a description or of the post's text.
+const TEXT_CHARS: usize = 5_000;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/posts/live", get(list))
+        .route("/api/posts/live/start", post(start))
+        .route("/api/posts/live/{id}", get(view))
+        .route("/api/posts/live/{id}/stop", put(stop))
+}
+
+impl From<LiveError> for Problem {
+    fn from(error: LiveError) -> Self {
+        let problem = match &error {
+            LiveError::NoQuartier => Self::from(ErrorKind::Invalid).saying(words::LIVE_QUARTIER),
+            LiveError::AlreadyLive(live) => Self::from(ErrorKind::Conflict)
+                .saying(words::LIVE_ALREADY)
+                .with("live_id", live.0),
+            LiveError::NotFound => Self::from(ErrorKind::NotFound).saying(words::LIVE_UNKNOWN),
+            LiveError::Forbidden => Self::from(ErrorKind::Forbidden).saying(words::LIVE_NOT_YOURS),
+            _ => Self::from_failure(error.kind(), &error),
+        };
+        problem.by_hand()
+    }
+}
+
+async fn start(
+    State(app): State<App>,
+    Member(caller): Member,
+    language: Language,
+    links: Links,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let wish = wish(&fields)?;
+    let started = app
+        .services()
+        .lives
+        .start(caller.id(), wish)
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::Internal => Problem::from(error).saying(words::LIVE_START_FAILED),
+            _ => Problem::from(error),
+        })?;
+    let body = json!({
+        "live_id": started.live,
+        "post_id": started.live,
+        "stream_key": started.stream_key.expose(),
+        "rtmp_url": rtmp_url(&app, &started.stream_key),
+        "rtmp_server": app.config().rtmp_public_url,
+        "hls_url": links.hls(&started.playback_id),
+        "watch_url": links.watch(started.live),
+        "message": words::LIVE_STARTED.say(language),
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// What the member says of the live; all of it optional.
+fn wish(fields: &Fields) -> Result<StartLive, Problem> {
+    let mut wrong = Vec::new();
+    let mut read = |name: &str, most: usize, too_long: Sentence| {
+        let text = fields.text(name).and_then(|text| match text {
+            Some(text) if text.chars().count() > most => Err(too_long),
+            text => Ok(text),
+        });
+        text.unwrap_or_else(|sentence| {
+            wrong.push((name.to_owned(), sentence));
+            None
+        })
+    };
+    let wish = StartLive {
+        title: read("title", TITLE_CHARS, words::TOO_LONG_200),
+        description: read("description", TEXT_CHARS, words::TOO_LONG_5000),
+        content: read("content", TEXT_CHARS, words::TOO_LONG_5000),
+    };
+    if wrong.is_empty() {
+        Ok(wish)
+    } else {
+        Err(Problem::fields(wrong))
+    }
+}
+
+/// `video_data` of the earlier system's page is ignored: it named a `blob:` address that nobody else can read.
+async fn stop(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Member(caller): Member,
+    language: Language,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let forced = fields
+        .flag("forced")
+        .map_err(|sentence| Problem::fields(vec![("forced".to_owned(), sentence)]))?
+        .unwrap_or(false);
+    let actor = Actor {
+        user: caller.id(),
+        is_admin: caller.is_admin(),
+    };
+    let live = live_id(&id)?;
+    let stopped = app.services().lives.stop(actor, live, forced).await?;
+    Ok(Json(json!({
+        "message": words::LIVE_STOPPED.say(language),
+        "video_saved": stopped.video_saved,
+        "video_id": stopped.video_id,
+    })))
+}
+
+async fn list(
+    State(app): State<App>,
+    Visitor(_): Visitor,
+    links: Links,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
+    let page = Page::of(&uri)?;
+    let lives = app
+        .services()
+        .lives
+        .list(filter(&uri)?, page.number, page.size)
+        .await?;
+    let shown: Vec<Value> = lives
+        .rows
+        .iter()
+        .map(|live| live_view::public(&links, live, Detail::Public))
+        .collect();
+    Ok(Json(page.envelope(
+        links.base(),
+        &uri,
+        lives.total,
+        &shown,
+    )?))
+}
+
+/// `?status=live|ended`; neither: all. `live` includes what waits for its encoder (design §4).
+fn filter(uri: &Uri) -> Result<LiveFilter, Problem> {
+    let pairs = pages::pairs(uri);
+    match pairs.iter().find(|(name, _)| name == "status") {
+        None => Ok(LiveFilter::All),
+        Some((_, status)) => match status.as_str() {
+            "" => Ok(LiveFilter::All),
+            "live" => Ok(LiveFilter::Live),
+            "ended" => Ok(LiveFilter::Ended),
+            _ => Err(Problem::fields(vec![(
+                "status".to_owned(),
+                words::UNKNOWN_STATUS,
+            )])),
+        },
+    }
+}
+
+/// The public view; its owner and admins find the encoder's settings in it too.
+async fn view(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Visitor(caller): Visitor,
+    links: Links,
+) -> Result<Json<Value>, Problem> {
+    let live = app.services().lives.view(live_id(&id)?).await?;
+    let owner = live.post.live.owner_id;
+    let private = caller.is_some_and(|caller| caller.is_admin() || caller.id() == owner);
+    if !private {
+        return Ok(Json(live_view::public(&links, &live, Detail::Public)));
+    }
+    let mut body = live_view::public(&links, &live, Detail::Owner);
+    if let Value::Object(body) = &mut body {
+        let key = app.services().accounts.stream_key(owner).await?;
+        body.insert("stream_key".to_owned(), key.expose().into());
+        body.insert("rtmp_url".to_owned(), rtmp_url(&app, &key).into());
+        let server = app.config().rtmp_public_url.as_str();
+        body.insert("rtmp_server".to_owned(), server.into());
+    }
+    Ok(Json(body))
+}
+
+/// The id in the path; what is no number names nothing.
+fn live_id(text: &str) -> Result<LiveId, Problem> {
+    text.parse().map_err(|_| Problem::from(LiveError::NotFound))
+}

@@ -1,0 +1,266 @@
+//! Download of a finished run as a plain MP4, below `/recordings/`.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Services;
+use super::error::Problem;
+use super::headers;
+use super::hls;
+use super::language::Language;
+use super::links;
+use super::media;
+use super::pages;
+use super::range::{self, Condition, Selection};
+use super::words;
+use crate::rendition::{Download, MediaBytes, PlaybackError};
+use crate::store::Live;
+
+/// What RFC 5987 §3.2.1 lets stand as it is in an extended parameter.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// Answers a request below `/recordings/`.
+pub(super) async fn answer(
+    services: &Services,
+    method: &Method,
+    uri: &Uri,
+    request: &HeaderMap,
+) -> Response {
+    if method == Method::OPTIONS {
+        return headers::media_preflight();
+    }
+    let mut response = if method == Method::GET || method == Method::HEAD {
+        match find(services, uri.path()).await {
+            Ok((download, file_name)) => send(download, &file_name, wants_to_keep(uri), request),
+            Err(why) => hls::nothing(why, request),
+        }
+    } else {
+        let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, words::METHOD_NOT_ALLOWED)
+            .answer(Language::of(request), Some(allow))
+    };
+    headers::open_to_all(response.headers_mut());
+    response
+}
+
+/// The file that a path names, and the name under which to keep it.
+async fn find(services: &Services, path: &str) -> Result<(Download, String), PlaybackError> {
+    let (playback_id, rest) = path
+        .strip_prefix("/recordings/")
+        .and_then(|path| path.split_once('/'))
+        .ok_or(PlaybackError::NotFound)?;
+    let (rendition, run) = links::recording_of(rest).ok_or(PlaybackError::NotFound)?;
+    let playback = services.lives.playback(playback_id).await?;
+    let download = playback.rendition(rendition)?.download(run)?;
+    let live = match services.store.live(playback.live()).await {
+        Ok(live) => live.ok_or(PlaybackError::NotFound)?,
+        Err(error) => {
+            tracing::error!(%error, "the row of a recording's live cannot be read");
+            return Err(PlaybackError::Unavailable);
+        }
+    };
+    let name = file_name(&live, run);
+    Ok((download, name))
+}
+
+/// `Title 2025-07-23.mp4`; later runs are numbered.
+fn file_name(live: &Live, run: u32) -> String {
+    let title: String = live
+        .title
+        .chars()
+        .map(|letter| match letter {
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
+            letter if letter.is_control() => '_',
+            letter => letter,
+        })
+        .take(100)
+        .collect();
+    // A name that begins with a dot is hidden on some systems.
+    let title = match title.trim().trim_start_matches('.') {
+        "" => "live",
+        title => title,
+    };
+    let moment = live.started_at.unwrap_or(live.created_at).to_string();
+    let day = moment.get(..10).unwrap_or("");
+    match run {
+        0 => format!("{title} {day}.mp4"),
+        run => format!("{title} {day} ({}).mp4", u64::from(run) + 1),
+    }
+}
+
+/// `?download=1`: save it, do not show it.
+fn wants_to_keep(uri: &Uri) -> bool {
+    pages::pairs(uri)
+        .iter()
+        .any(|(name, value)| name == "download" && value == "1")
+}
+
+/// The file, a range of it, or the news that the client has it.
+fn send(download: Download, file_name: &str, keep: bool, request: &HeaderMap) -> Response {
+    let total = download.range.length;
+    let selection = match range::condition(request, &download.etag, download.modified) {
+        Condition::NotModified => None,
+        Condition::Range => Some(range::select(range::range_of(request), total)),
+        Condition::Whole => Some(Selection::Whole),
+    };
+    let mut response = match selection {
+        Some(selection) => media::selected(MediaBytes::File(download.range), selection, total),
+        None => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::try_from(download.etag) {
+        headers.insert(ETAG, etag);
+    }
+    if let Ok(modified) = HeaderValue::try_from(range::http_date(download.modified)) {
+        headers.insert(LAST_MODIFIED, modified);
+    }
+    headers.insert(CACHE_CONTROL, media::IMMUTABLE);
+    if selection.is_some_and(|selection| selection != Selection::Unsatisfiable) {
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(if download.has_video {
+                "video/mp4"
+            } else {
+                "audio/mp4"
+            }),
+        );
+        headers.insert(
+            CONTENT_DISPOSITION,
+            disposition(if keep { "attachment" } else { "inline" }, file_name),
+        );
+    }
+    response
+}
+
+/// `attachment; filename="…"; filename*=UTF-8''…` (RFC 6266 §4.3): the plain name for old clients, the
+/// other for the rest.
+fn disposition(kind: &'static str, file_name: &str) -> HeaderValue {
+    let plain: String = file_name
+        .chars()
+        .map(|letter| match letter {
+            '"' | '\\' | '%' | '/' => '_',
+            ' '..='~' => letter,
+            _ => '_',
+        })
+        .collect();
+    let encoded = utf8_percent_encode(file_name, PLAIN);
+    HeaderValue::try_from(format!(
+        "{kind}; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
+    ))
+    .unwrap_or(HeaderValue::from_static(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
+    use http_body_util::BodyExt;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use crate::base::Timestamp;
+    use crate::rendition::FileRange;
+
+    fn download() -> Download {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        Download {
+            range: FileRange::new(Arc::new(file), 0, 10),
+            etag: "\"v1\"".to_owned(),
+            // `date -u -d 'Sun, 06 Nov 1994 08:49:37 GMT' +%s`
+            modified: Timestamp(784_111_777_000_000),
+            has_video: true,
+        }
+    }
+
+    fn asking(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let name = axum::http::HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_download_is_resumable() {
+        let first = send(download(), "a.mp4", true, &asking(&[]));
+        assert_eq!(first.status(), 200);
+        assert_eq!(first.headers()[ACCEPT_RANGES], "bytes");
+        assert_eq!(first.headers()[CONTENT_LENGTH], "10");
+        assert_eq!(first.headers()[ETAG], "\"v1\"");
+        assert_eq!(
+            first.headers()[LAST_MODIFIED],
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(first.headers()[CONTENT_TYPE], "video/mp4");
+
+        let request = asking(&[("range", "bytes=7-"), ("if-range", "\"v1\"")]);
+        let rest = send(download(), "a.mp4", true, &request);
+        assert_eq!(rest.status(), 206);
+        assert_eq!(rest.headers()[CONTENT_RANGE], "bytes 7-9/10");
+        let body = rest.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "789");
+
+        let request = asking(&[("range", "bytes=7-"), ("if-range", "\"v0\"")]);
+        let other = send(download(), "a.mp4", true, &request);
+        assert_eq!(other.status(), 200, "the file is another one now");
+    }
+
+    #[test]
+    fn what_the_client_has_is_not_sent_again() {
+        let request = asking(&[("if-none-match", "\"v1\""), ("range", "bytes=0-1")]);
+        let response = send(download(), "a.mp4", false, &request);
+        assert_eq!(response.status(), 304);
+        assert_eq!(response.headers()[ETAG], "\"v1\"");
+        assert!(!response.headers().contains_key(CONTENT_LENGTH));
+        let response = send(
+            download(),
+            "a.mp4",
+            false,
+            &asking(&[("range", "bytes=10-")]),
+        );
+        assert_eq!(response.status(), 416);
+        assert_eq!(response.headers()[CONTENT_RANGE], "bytes */10");
+    }
+
+    // The form of RFC 6266 §5, its fourth example.
+    #[test]
+    fn a_name_with_accents_reaches_new_and_old_clients() {
+        assert_eq!(
+            disposition("attachment", "Été \"1\" 100%.mp4"),
+            "attachment; filename=\"_t_ _1_ 100_.mp4\"; filename*=UTF-8''%C3%89t%C3%A9%20%221%22%20100%25.mp4"
+        );
+        assert_eq!(
+            disposition("inline", "a.mp4"),
+            "inline; filename=\"a.mp4\"; filename*=UTF-8''a.mp4"
+        );
+    }
+
+    #[test]
+    fn only_download_1_asks_to_keep_the_file() {
+        assert!(wants_to_keep(&Uri::from_static("/r/p/0.mp4?download=1")));
+        assert!(!wants_to_keep(&Uri::from_static("/r/p/0.mp4?download=0")));
+        assert!(!wants_to_keep(&Uri::from_static("/r/p/0.mp4")));
+    }
+}

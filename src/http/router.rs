@@ -1,0 +1,287 @@
+//! The way of a request: what every one passes, then which area answers it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, VARY};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use axum::response::Response;
+use http_body::Body as _;
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+
+use super::client::Client;
+use super::config::Config;
+use super::counts::{Area, Counts};
+use super::error::Problem;
+use super::language::Language;
+use super::limits::{SlidingWindow, client_key};
+use super::links::Links;
+use super::{Services, auth, geo, headers, health, hls, live, page, recordings, words};
+use crate::base::ErrorKind;
+
+/// No API request takes longer; most take a thousandth.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The largest body of an API request that carries no file.
+const BODY_LIMIT: usize = 256 * 1024;
+/// Smaller bodies gain nothing by gzip (contract §1.10).
+const GZIP_ABOVE: u64 = 800;
+/// Contract §1.10.
+const REQUESTS_PER_MINUTE: usize = 100;
+/// Contract §1.10, "auth".
+const LOGINS_PER_MINUTE: usize = 10;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct App(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    services: Services,
+    /// `host:port` for addresses, when a request names no host.
+    fallback_host: String,
+    requests: SlidingWindow<IpAddr>,
+    logins: SlidingWindow<(IpAddr, u64)>,
+    /// Attempts are counted by a keyed hash: no e-mail address is kept.
+    email_key: RandomState,
+}
+
+impl App {
+    /// The services behind the answers.
+    pub(super) fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// The settings.
+    pub(super) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Addresses as the sender of these headers can follow them.
+    pub(super) fn links(&self, headers: &HeaderMap, by_proxy: bool) -> Links {
+        Links::of(self.config(), headers, by_proxy, &self.0.fallback_host)
+    }
+
+    /// Counts an attempt to log in; 429 when there were too many for this account from this address.
+    pub(super) fn admit_login(&self, client: Client, email: &str) -> Result<(), Problem> {
+        if !self.config().rate_limits {
+            return Ok(());
+        }
+        let email = self.0.email_key.hash_one(email.trim().to_lowercase());
+        self.0
+            .logins
+            .admit((client_key(client.address), email))
+            .map_err(|wait| Problem::from(ErrorKind::Exhausted).retry_after(wait))
+    }
+}
+
+/// The front door: takes any request and always answers. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Front {
+    app: App,
+    api: Router,
+    site: Router,
+    counts: Arc<Counts>,
+}
+
+impl Front {
+    /// The door behind `local`, the address it listens on.
+    pub(super) fn new(config: Config, services: Services, local: SocketAddr) -> Self {
+        let app = App(Arc::new(Shared {
+            config,
+            services,
+            fallback_host: local.to_string(),
+            requests: SlidingWindow::new(REQUESTS_PER_MINUTE, MINUTE),
+            logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
+            email_key: RandomState::new(),
+        }));
+        Self {
+            api: api(app.clone()),
+            site: site(app.clone()),
+            app,
+            counts: Arc::new(Counts::new()),
+        }
+    }
+
+    /// Answers one request that came from `peer`.
+    pub(super) async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response {
+        let began = Instant::now();
+        let client = Client::of(self.app.config(), peer, request.headers());
+        let head = request.method() == Method::HEAD;
+        let path = request.uri().path();
+        let (area, mut response) = if path.starts_with("/live/") {
+            // Media passes no router, no limiter and no compressor: this is the hot path.
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let lives = &self.app.services().lives;
+            let response = hls::answer(lives, method, uri, headers, client.address).await;
+            (Area::Media, response)
+        } else if path.starts_with("/recordings/") {
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let services = self.app.services();
+            let response = recordings::answer(services, method, uri, headers).await;
+            (Area::Recording, response)
+        } else if path == "/api" || path.starts_with("/api/") {
+            (Area::Api, self.answer_api(client, request).await)
+        } else {
+            (Area::Page, routed(&self.site, client, request).await)
+        };
+        if head {
+            drop_body(&mut response);
+        }
+        self.counts.one(area, response.status());
+        headers::always(response.headers_mut(), began.elapsed());
+        response
+    }
+
+    async fn answer_api(&self, client: Client, mut request: Request<Body>) -> Response {
+        let origin = headers::allowed_origin(request.headers());
+        if headers::is_preflight(request.method(), request.headers()) {
+            return headers::api_preflight(origin);
+        }
+        let mut response = if let Err(wait) = self.admit(client, request.uri()) {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, words::TOO_MANY_REQUESTS)
+                .by_hand()
+                .retry_after(wait)
+                .answer(Language::of(request.headers()), None)
+        } else {
+            trim_slash(request.uri_mut());
+            routed(&self.api, client, request).await
+        };
+        let headers = response.headers_mut();
+        // Answers depend on who asks.
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        headers.append(
+            VARY,
+            HeaderValue::from_static("Accept-Language, Authorization"),
+        );
+        headers::open_to(headers, origin);
+        response
+    }
+
+    fn admit(&self, client: Client, uri: &Uri) -> Result<(), Duration> {
+        let shared = &self.app.0;
+        // A monitor may ask as often as it likes.
+        if !shared.config.rate_limits || uri.path().starts_with("/api/health") {
+            return Ok(());
+        }
+        shared.requests.admit(client_key(client.address))
+    }
+}
+
+/// The answer to HEAD: the length that GET would have, and nothing of it.
+fn drop_body(response: &mut Response) {
+    let bodiless = [StatusCode::NOT_MODIFIED, StatusCode::NO_CONTENT];
+    if let Some(length) = response.body().size_hint().exact()
+        && !bodiless.contains(&response.status())
+    {
+        response
+            .headers_mut()
+            .entry(CONTENT_LENGTH)
+            .or_insert(HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
+}
+
+/// Both forms of a path are accepted, with the slash at the end and without, and nothing is ever redirected: a
+/// redirected POST loses its body (contract §1.0).
+fn trim_slash(uri: &mut Uri) {
+    let path = uri.path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() {
+        return;
+    }
+    let text = match uri.query() {
+        Some(query) => format!("{trimmed}?{query}"),
+        None => trimmed.to_owned(),
+    };
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = PathAndQuery::try_from(text).ok();
+    // Cutting slashes off a valid path leaves a valid one.
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+/// Runs a router and puts its problem, if it has one, into the words of the client's language.
+async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> Response {
+    let language = Language::of(request.headers());
+    request.extensions_mut().insert(client);
+    let answer = tokio::time::timeout(ANSWER_WITHIN, router.clone().oneshot(request));
+    let mut response = match answer.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, words::TOO_SLOW).answer(language, None),
+    };
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    problem.answer(language, response.headers_mut().remove(ALLOW))
+}
+
+/// Everything below `/api/`, without the slash at the end.
+fn api(app: App) -> Router {
+    Router::new()
+        .merge(auth::routes())
+        .merge(live::routes())
+        .merge(geo::routes())
+        .merge(health::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(GZIP_ABOVE)))
+        .with_state(app)
+}
+
+/// The page, its assets and the metrics.
+fn site(app: App) -> Router {
+    Router::new()
+        .merge(page::routes())
+        .merge(health::metrics_route())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+async fn not_found() -> Problem {
+    Problem::not_found()
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, words::METHOD_NOT_ALLOWED)
+}
+
+/// A handler's panic ends its own answer only. The panic hook has logged it.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    axum::response::IntoResponse::into_response(Problem::from(ErrorKind::Internal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_at_the_end_are_cut_and_nothing_else() {
+        for (given, kept) in [
+            ("/api/posts/live/", "/api/posts/live"),
+            ("/api/posts/live//?page=2&x=/", "/api/posts/live?page=2&x=/"),
+            ("/api/posts/live", "/api/posts/live"),
+            ("http://host/api/x/?y", "http://host/api/x?y"),
+        ] {
+            let mut uri: Uri = given.parse().unwrap();
+            trim_slash(&mut uri);
+            assert_eq!(uri.to_string(), kept, "{given}");
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! The owner task of one running live: the only place where its state changes.
+//!
+//! It hears commands, its publisher and the clock, asks [`super::state::next`] what follows, and does it:
+//! rows first, then what viewers see. It ends with the live, or parks it when the server stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::deps::Deps;
+use super::error::LiveError;
+use super::publisher::{
+    Closing, FromPublisher, PublishRefusal, PublishRequest, Publisher, SessionEnd,
+};
+use super::running::Running;
+use super::state::{Happening, Interruption, READY_TIMEOUT, SILENCE, State, next};
+use crate::av::Ticks;
+use crate::base::{Event, RecordingId, SessionId, Timestamp};
+use crate::rendition::{Growing, Media};
+use crate::store::{
+    EndReason, GapCause, Live, LiveChange, LiveStatus, NewGap, NewSession, RecordingState,
+    StoreError,
+};
+
+/// What the service asks of an owner task.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// An encoder wants to publish into this live.
+    Publish {
+        request: PublishRequest,
+        reply: oneshot::Sender<Result<Publisher, PublishRefusal>>,
+    },
+    /// Somebody who may, ends it. Answers whether a recording is ready.
+    Stop {
+        reason: EndReason,
+        reply: oneshot::Sender<Result<bool, LiveError>>,
+    },
+}
+
+/// One connection of an encoder, as its live sees it.
+struct Session {
+    id: SessionId,
+    from: mpsc::Receiver<FromPublisher>,
+    closing: watch::Sender<Option<Closing>>,
+    encoder_known: bool,
+}
+
+/// A hole that opened when the encoder went silent or away.
+struct OpenGap {
+    at: Ticks,
+    since: Timestamp,
+}
+
+pub(super) struct Owner {
+    deps: Arc<Deps>,
+    live: Live,
+    state: State,
+    running: Arc<Running>,
+    growing: Growing,
+    recording: Option<RecordingId>,
+    session: Option<Session>,
+    /// When media came last; while there is none: when the state began.
+    last_media: Instant,
+    last_media_at: Timestamp,
+    gap: Option<OpenGap>,
+}
+
+impl Owner {
+    /// The owner of a live that stands at `state`. `growing` already holds what an earlier process recorded.
+    pub(super) fn new(
+        deps: Arc<Deps>,
+        live: Live,
+        state: State,
+        running: Arc<Running>,
+        growing: Growing,
+        recording: Option<RecordingId>,
+    ) -> Self {
+        let last_media_at = live.last_media_at.unwrap_or_else(|| deps.clock.now());
+        let gap = matches!(state, State::Interrupted(_)).then(|| OpenGap {
+            at: growing.position(),
+            since: last_media_at,
+        });
+        Self {
+            deps,
+            live,
+            state,
+            running,
+            growing,
+            recording,
+            session: None,
+            last_media: Instant::now(),
+            last_media_at,
+            gap,
+        }
+    }
+
+    /// Runs until the live has ended or the server stops.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let span = tracing::info_span!("live", live.id = %self.live.id);
+        async {
+            tracing::info!(state = self.state.status().as_str(), "a live has an owner");
+            let stopping = self.deps.tasks.stopping();
+            while !matches!(self.state, State::Ended(_)) {
+                let deadline = self.deadline();
+                tokio::select! {
+                    biased;
+                    () = stopping.cancelled() => {
+                        self.park().await;
+                        return;
+                    }
+                    Some(command) = commands.recv() => self.obey(command).await,
+                    heard = hear(&mut self.session) => self.listen(heard).await,
+                    () = tokio::time::sleep_until(deadline) => self.time_passed().await,
+                }
+            }
+            // What was still asked while the live ended.
+            commands.close();
+            while let Some(command) = commands.recv().await {
+                self.answer_after_the_end(command);
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Publish { request, reply } => {
+                let answer = self.publish(request).await;
+                if let Err(Ok(publisher)) = reply.send(answer) {
+                    // The connection went away while we decided; its session ends as any drop does.
+                    drop(publisher);
+                }
+            }
+            Command::Stop { reason, reply } => {
+                let answer = self.end(reason).await;
+                // The caller may have gone; the live is stopped all the same.
+                drop(reply.send(answer));
+            }
+        }
+    }
+
+    fn answer_after_the_end(&self, command: Command) {
+        match command {
+            Command::Publish { reply, .. } => drop(reply.send(Err(PublishRefusal::Stopped))),
+            Command::Stop { reply, .. } => drop(reply.send(Ok(self.recording.is_some()))),
+        }
+    }
+
+    async fn publish(&mut self, request: PublishRequest) -> Result<Publisher, PublishRefusal> {
+        if self.session.is_some() {
+            if self.last_media.elapsed() < SILENCE {
+                return Err(PublishRefusal::Busy);
+            }
+            self.close_session(Closing::TakenOver, "taken_over").await;
+        }
+        let unavailable = |error: StoreError| {
+            tracing::error!(%error, "a publish cannot be noted");
+            PublishRefusal::Unavailable
+        };
+        let now = self.deps.clock.now();
+        let recording = match self.recording {
+            Some(recording) => recording,
+            None => {
+                let id = RecordingId(self.deps.ids.next());
+                let made = self
+                    .deps
+                    .store
+                    .create_recording(id, self.live.id, now)
+                    .await;
+                made.map_err(unavailable)?.id
+            }
+        };
+        self.recording = Some(recording);
+        self.growing.set_recording(recording);
+        let session = SessionId(self.deps.ids.next());
+        let row = NewSession {
+            id: session,
+            live_id: self.live.id,
+            protocol: request.protocol.to_owned(),
+            encoder: request.encoder.clone(),
+            at: now,
+        };
+        self.deps
+            .store
+            .open_session(&row)
+            .await
+            .map_err(unavailable)?;
+        self.advance(Happening::Publish).await;
+
+        // 16 reads of the socket: full means that this task is behind; see `Publisher::to_owner`.
+        let (to_owner, from) = mpsc::channel(16);
+        let (closing, closing_seen) = watch::channel(None);
+        self.session = Some(Session {
+            id: session,
+            from,
+            closing,
+            encoder_known: request.encoder.is_some(),
+        });
+        self.last_media = Instant::now();
+        self.growing.start_session();
+        tracing::info!(publish.session_id = %session, protocol = request.protocol,
+            encoder = request.encoder.as_deref().unwrap_or("unknown"), "an encoder publishes");
+        Ok(Publisher {
+            live: self.live.id,
+            session,
+            to_owner,
+            closing: closing_seen,
+        })
+    }
+
+    async fn listen(&mut self, heard: Option<FromPublisher>) {
+        match heard {
+            Some(FromPublisher::Media(media)) => self.take(media).await,
+            Some(FromPublisher::End(SessionEnd::Goodbye)) => {
+                self.session_ended(SessionEnd::Goodbye, Happening::Goodbye)
+                    .await;
+            }
+            Some(FromPublisher::End(how)) => {
+                self.session_ended(how, Happening::Dropped).await;
+            }
+            None => {
+                self.session_ended(SessionEnd::Dropped, Happening::Dropped)
+                    .await;
+            }
+        }
+    }
+
+    async fn take(&mut self, media: Vec<Media>) {
+        if let Some(encoder) = media.iter().find_map(Media::encoder) {
+            self.note_encoder(encoder).await;
+        }
+        if media.iter().any(Media::is_frame) {
+            let now = self.deps.clock.now();
+            self.last_media = Instant::now();
+            self.last_media_at = now;
+            if matches!(self.state, State::Interrupted(_)) {
+                self.advance(Happening::Media).await;
+            }
+            self.close_gap(now).await;
+        }
+        if let Err(error) = self.growing.push(media).await {
+            metrics::counter!("griot_rendition_errors_total", "kind" => error.kind().as_str())
+                .increment(1);
+            tracing::error!(%error, "media could not be recorded");
+        }
+    }
+
+    async fn note_encoder(&mut self, encoder: &str) {
+        let Some(session) = self
+            .session
+            .as_mut()
+            .filter(|session| !session.encoder_known)
+        else {
+            return;
+        };
+        session.encoder_known = true;
+        if let Err(error) = self
+            .deps
+            .store
+            .set_session_encoder(session.id, encoder)
+            .await
+        {
+            tracing::warn!(%error, "the encoder's name was not noted");
+        }
+    }
+
+    async fn session_ended(&mut self, how: SessionEnd, happening: Happening) {
+        if let Some(session) = self.session.take() {
+            self.note_session_end(session.id, how.as_str()).await;
+        }
+        self.end_timeline().await;
+        self.advance(happening).await;
+    }
+
+    /// Ends the session from our side and tells its connection why.
+    async fn close_session(&mut self, why: Closing, word: &str) {
+        let Some(mut session) = self.session.take() else {
+            return;
+        };
+        session.closing.send_replace(Some(why));
+        // What the connection already handed over belongs to the live.
+        session.from.close();
+        while let Some(FromPublisher::Media(media)) = session.from.recv().await {
+            self.take(media).await;
+        }
+        self.note_session_end(session.id, word).await;
+        self.end_timeline().await;
+    }
+
+    async fn note_session_end(&self, session: SessionId, word: &str) {
+        tracing::info!(publish.session_id = %session, end = word, "a publish session ended");
+        let now = self.deps.clock.now();
+        if let Err(error) = self.deps.store.close_session(session, word, now).await {
+            tracing::error!(%error, "the end of a session was not noted");
+        }
+    }
+
+    async fn end_timeline(&mut self) {
+        if let Err(error) = self.growing.end_session().await {
+            tracing::error!(%error, "the last part of a session could not be recorded");
+        }
+    }
+
+    /// Lets something happen: state, row, viewers, event.
+    async fn advance(&mut self, happening: Happening) {
+        let before = self.state;
+        self.state = next(before, happening);
+        if self.state == before {
+            return;
+        }
+        tracing::info!(
+            from = before.status().as_str(),
+            to = self.state.status().as_str(),
+            ?happening,
+            "the live's state changed"
+        );
+        let now = self.deps.clock.now();
+        let grace = self.grace();
+        let change = LiveChange {
+            status: Some(self.state.status()),
+            started_at: (happening == Happening::Publish).then_some(now),
+            grace_until: Some(grace.map(|grace| self.last_media_at.plus(grace))),
+            last_media_at: Some(self.last_media_at),
+            ..LiveChange::default()
+        };
+        if matches!(self.state, State::Interrupted(_)) && self.gap.is_none() {
+            self.gap = Some(OpenGap {
+                at: self.growing.position(),
+                since: self.last_media_at,
+            });
+        }
+        self.running.set_status(self.state.status());
+        self.growing
+            .set_interrupted(self.state.status() == LiveStatus::Interrupted);
+        match self.deps.store.update_live(self.live.id, &change).await {
+            Ok(_) => self
+                .deps
+                .events
+                .publish(Event::LiveChanged { live: self.live.id }),
+            // The owner task's state leads; the row follows with the next change.
+            Err(error) => tracing::error!(%error, "the live's row was not changed"),
+        }
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        match self.state {
+            State::Interrupted(Interruption::Goodbye) => Some(self.deps.config.goodbye_grace),
+            State::Interrupted(_) => Some(self.deps.config.reconnect_grace),
+            State::Ready | State::Live | State::Ended(_) => None,
+        }
+    }
+
+    async fn close_gap(&mut self, now: Timestamp) {
+        let (Some(gap), Some(recording)) = (self.gap.take(), self.recording) else {
+            return;
+        };
+        let row = NewGap {
+            id: self.deps.ids.next(),
+            recording_id: recording,
+            at: gap.at,
+            started_at: gap.since,
+            seconds: Some(now.since(gap.since).as_secs_f64()),
+            cause: GapCause::Encoder,
+        };
+        if let Err(error) = self.deps.store.add_gap(&row).await {
+            tracing::error!(%error, "a gap was not noted");
+        }
+    }
+
+    /// When something is due if nothing is heard.
+    fn deadline(&self) -> Instant {
+        match self.state {
+            State::Ready => self.running.owner_seen() + READY_TIMEOUT,
+            State::Live => self.last_media + SILENCE,
+            State::Interrupted(_) => self.last_media + self.grace().unwrap_or_default(),
+            State::Ended(_) => Instant::now(),
+        }
+    }
+
+    async fn time_passed(&mut self) {
+        match self.state {
+            State::Live => self.advance(Happening::Silence).await,
+            State::Ready | State::Interrupted(_) => {
+                let State::Ended(reason) = next(self.state, Happening::GraceOver) else {
+                    return;
+                };
+                if let Err(error) = self.end(reason).await {
+                    tracing::error!(%error, "a live that is over could not be ended; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            State::Ended(_) => {}
+        }
+    }
+
+    /// Ends the live for good: row, encoder, playlist, recording. Answers whether a recording is ready.
+    /// Fails, with nothing changed, while the row cannot be written.
+    async fn end(&mut self, reason: EndReason) -> Result<bool, LiveError> {
+        let now = self.deps.clock.now();
+        let viewers = LiveChange {
+            viewers: Some(i64::try_from(self.running.audience.peak()).unwrap_or(i64::MAX)),
+            last_media_at: Some(self.last_media_at),
+            ..LiveChange::default()
+        };
+        self.deps.store.update_live(self.live.id, &viewers).await?;
+        self.deps.store.end_live(self.live.id, reason, now).await?;
+        self.state = next(self.state, Happening::Stop(reason));
+        self.running.set_status(LiveStatus::Ended);
+        self.close_session(Closing::Stopped, "stopped").await;
+        let saved = self.finish_recording().await;
+        tracing::info!(
+            reason = reason.as_str(),
+            recording.ready = saved,
+            "the live ended"
+        );
+        self.deps
+            .events
+            .publish(Event::LiveChanged { live: self.live.id });
+        if saved {
+            self.deps
+                .events
+                .publish(Event::RecordingReady { live: self.live.id });
+        }
+        Ok(saved)
+    }
+
+    async fn finish_recording(&mut self) -> bool {
+        let Some(recording) = self.recording else {
+            self.growing.abandon();
+            return false;
+        };
+        let (state, saved) = match self.growing.finish().await {
+            Ok(true) => (RecordingState::Ready, true),
+            Ok(false) => (RecordingState::Failed, false),
+            Err(error) => {
+                tracing::error!(%error, "the recording could not be finished; the next start tries again");
+                (RecordingState::Finishing, false)
+            }
+        };
+        let now = self.deps.clock.now();
+        let mut noted = self
+            .deps
+            .store
+            .set_recording_state(recording, state, now)
+            .await;
+        if noted.is_ok() && saved {
+            // A directory store has the bytes as soon as the file was renamed into it.
+            noted = self.deps.store.set_recording_stored(recording, now).await;
+        }
+        if let Err(error) = noted {
+            tracing::error!(%error, "the recording's state was not noted");
+            return false;
+        }
+        saved
+    }
+
+    /// The server stops: the encoder is asked to come back, what is there is made durable, the live stays open.
+    async fn park(&mut self) {
+        self.close_session(Closing::Shutdown, "shutdown").await;
+        if let Err(error) = self.growing.park().await {
+            tracing::error!(%error, "the rendition could not be parked");
+        }
+        let change = LiveChange {
+            last_media_at: Some(self.last_media_at),
+            ..LiveChange::default()
+        };
+        if let Err(error) = self.deps.store.update_live(self.live.id, &change).await {
+            tracing::error!(%error, "the live's last moment was not noted");
+        }
+        tracing::info!("the live is parked");
+    }
+}
+
+/// The next message of the publisher; pending while there is none. Cancel safe.
+async fn hear(session: &mut Option<Session>) -> Option<FromPublisher> {
+    match session {
+        Some(session) => session.from.recv().await,
+        None => std::future::pending().await,
+    }
+}

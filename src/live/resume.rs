@@ -1,0 +1,110 @@
+//! After a start of the server: every live that an earlier process left is resumed, finished or ended.
+
+use super::error::LiveError;
+use super::lives::Lives;
+use super::state::{Happening, State, next};
+use crate::rendition::Growing;
+use crate::store::{EndReason, Live, LiveChange, LiveStatus, Recording, RecordingState};
+
+/// What a start found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// Lives whose encoder may come back into the same file.
+    pub resumed: usize,
+    /// Recordings of ended lives that were made final.
+    pub finished: usize,
+    /// Lives or recordings of which nothing can be played.
+    pub failed: usize,
+}
+
+impl Lives {
+    /// Brings rows and files of an earlier process in order. Once, before anybody publishes or plays.
+    ///
+    /// # Errors
+    /// The rows' failure. A live whose file is broken is ended and counted, not an error.
+    pub async fn resume(&self) -> Result<Resumed, LiveError> {
+        let deps = self.deps();
+        let mut found = Resumed::default();
+        let now = deps.clock.now();
+        deps.store.close_open_sessions("restart", now).await?;
+        for live in deps.store.open_lives().await? {
+            match self.resume_live(&live).await {
+                Ok(()) => found.resumed += 1,
+                Err(error) => {
+                    tracing::error!(live.id = %live.id, %error, "a live cannot go on and is ended");
+                    deps.store
+                        .end_live(live.id, EndReason::Timeout, now)
+                        .await?;
+                    found.failed += 1;
+                }
+            }
+        }
+        for state in [RecordingState::Recording, RecordingState::Finishing] {
+            for recording in deps.store.recordings_in(state).await? {
+                let live = deps.store.live(recording.live_id).await?;
+                if live.is_none_or(|live| live.status != LiveStatus::Ended) {
+                    continue;
+                }
+                if self.finish_recording(&recording).await? {
+                    found.finished += 1;
+                } else {
+                    found.failed += 1;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn resume_live(&self, live: &Live) -> anyhow::Result<()> {
+        let deps = self.deps();
+        let Some(recording) = deps.store.recording_of(live.id).await? else {
+            self.run(live.clone(), State::Ready, None, None);
+            return Ok(());
+        };
+        let (growing, written) = Growing::resume(self.plan(live.id), &recording).await?;
+        let mut live = live.clone();
+        live.last_media_at = live.last_media_at.max(written);
+        let state = next(State::Live, Happening::Restart);
+        let now = deps.clock.now();
+        let change = LiveChange {
+            status: Some(state.status()),
+            grace_until: Some(Some(now.plus(deps.config.reconnect_grace))),
+            last_media_at: live.last_media_at,
+            ..LiveChange::default()
+        };
+        deps.store.update_live(live.id, &change).await?;
+        live.status = state.status();
+        self.run(live, state, Some(growing), Some(recording.recording.id));
+        Ok(())
+    }
+
+    /// Makes the recording of an ended live final; `false` when nothing of it can be played.
+    async fn finish_recording(&self, recording: &Recording) -> Result<bool, LiveError> {
+        let deps = self.deps();
+        let live = recording.live_id;
+        let Some(whole) = deps.store.recording_of(live).await? else {
+            return Ok(false);
+        };
+        let finished = match Growing::resume(self.plan(live), &whole).await {
+            Ok((mut growing, _)) => growing.finish().await,
+            Err(error) => Err(error),
+        };
+        let now = deps.clock.now();
+        let saved = finished.unwrap_or_else(|error| {
+            tracing::error!(live.id = %live, %error, "a recording cannot be finished");
+            false
+        });
+        let state = if saved {
+            RecordingState::Ready
+        } else {
+            RecordingState::Failed
+        };
+        deps.store
+            .set_recording_state(recording.id, state, now)
+            .await?;
+        if saved {
+            deps.store.set_recording_stored(recording.id, now).await?;
+        }
+        Ok(saved)
+    }
+}

@@ -1,0 +1,75 @@
+//! What the service and viewers see of a running live, beside its owner task.
+
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::audience::Audience;
+use super::owner::Command;
+use crate::base::{LiveId, UserId};
+use crate::rendition::Reader;
+use crate::store::LiveStatus;
+
+/// A live that has an owner task, or had one until a moment ago.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) live: LiveId,
+    pub(super) owner: UserId,
+    pub(super) playback_id: String,
+    pub(super) reader: Reader,
+    pub(super) audience: Audience,
+    // 32 commands: publishes and stops are rare. Full: the caller waits.
+    pub(super) commands: mpsc::Sender<Command>,
+    // std mutex: never held across an await.
+    now: Mutex<Now>,
+}
+
+#[derive(Debug)]
+struct Now {
+    status: LiveStatus,
+    owner_seen: Instant,
+}
+
+impl Running {
+    pub(super) fn new(
+        live: &crate::store::Live,
+        reader: Reader,
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
+        Self {
+            live: live.id,
+            owner: live.owner_id,
+            playback_id: live.playback_id.clone(),
+            reader,
+            audience: Audience::default(),
+            commands,
+            now: Mutex::new(Now {
+                status: live.status,
+                owner_seen: Instant::now(),
+            }),
+        }
+    }
+
+    pub(super) fn status(&self) -> LiveStatus {
+        self.lock().status
+    }
+
+    pub(super) fn set_status(&self, status: LiveStatus) {
+        self.lock().status = status;
+    }
+
+    pub(super) fn owner_seen(&self) -> Instant {
+        self.lock().owner_seen
+    }
+
+    pub(super) fn see_owner(&self) {
+        self.lock().owner_seen = Instant::now();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Now> {
+        self.now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,315 @@
+//! The growing side of a rendition: media in; file, rows, shelf and playlist out. One owner, no lock held.
+//!
+//! Order for every part: written to the file, put on the shelf, announced. What a viewer was told of is
+//! therefore in the file, and survives a kill of this process.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use tokio::sync::watch;
+
+use super::error::RenditionError;
+use super::gate::Gate;
+use super::media::Media;
+use super::place::Places;
+use super::reader::{Announced, Reader};
+use super::run::OpenRun;
+use super::shelf::Shelf;
+use super::variant::Rates;
+use crate::av::{CodecConfig, Frame, Part, Ticks};
+use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
+use crate::fmp4::{Packed, PartTarget};
+use crate::hls;
+use crate::store::Store;
+
+/// What a rendition needs to grow.
+#[derive(Clone, Debug)]
+pub struct GrowingPlan {
+    /// Of which live.
+    pub live: LiveId,
+    /// Its name in URLs and paths.
+    pub rendition: &'static str,
+    /// The longest part, in milliseconds.
+    pub part_max_ms: u32,
+    /// The rows.
+    pub store: Store,
+    /// Where files grow and end up.
+    pub places: Places,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Ids of new rows.
+    pub ids: IdMaker,
+    /// Where background work runs.
+    pub tasks: Tasks,
+}
+
+impl GrowingPlan {
+    /// How its playlist is written: short parts may be played closer to the edge (design §4a).
+    pub(super) fn window(&self) -> hls::Config {
+        hls::Config {
+            hold_back_tenths: if self.part_max_ms <= 100 { 25 } else { 30 },
+            ..hls::Config::default()
+        }
+    }
+}
+
+/// A rendition that grows.
+#[derive(Debug)]
+pub struct Growing {
+    pub(super) plan: GrowingPlan,
+    pub(super) recording: Option<RecordingId>,
+    gate: Gate,
+    pub(super) run: Option<OpenRun>,
+    pub(super) runs_made: u32,
+    pub(super) window: hls::Window,
+    pub(super) shelf: Arc<RwLock<Shelf>>,
+    announced: watch::Sender<Announced>,
+    pub(super) rates: Rates,
+    interrupted: bool,
+    frame_rate_hint: Option<f64>,
+    /// When the first frame of a new session came, until the playlist has been told.
+    session_began: Option<Timestamp>,
+    awaits_first_frame: bool,
+    /// Fixed by the first part of the first run: PART-TARGET may not change (RFC 8216bis 6.2.1).
+    pub(super) part_target: Option<PartTarget>,
+    /// Where the rendition's timeline ends.
+    pub(super) end: Ticks,
+    /// Runs whose file could not be made final yet.
+    pub(super) unfinished: Vec<OpenRun>,
+    pub(super) finished_runs: usize,
+}
+
+impl Growing {
+    /// A rendition without any media yet.
+    #[must_use]
+    pub fn new(plan: GrowingPlan) -> Self {
+        let window = hls::Window::new(plan.window());
+        let (announced, _) = watch::channel(Announced::new(window.snapshot(), None, false));
+        Self {
+            plan,
+            recording: None,
+            gate: Gate::default(),
+            run: None,
+            runs_made: 0,
+            window,
+            shelf: Arc::default(),
+            announced,
+            rates: Rates::default(),
+            interrupted: false,
+            frame_rate_hint: None,
+            session_began: None,
+            awaits_first_frame: false,
+            part_target: None,
+            end: Ticks::ZERO,
+            unfinished: Vec::new(),
+            finished_runs: 0,
+        }
+    }
+
+    /// Its reading side; lives on when this side is gone.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(
+            self.plan.rendition,
+            Arc::clone(&self.shelf),
+            self.announced.subscribe(),
+        )
+    }
+
+    /// Which recording its rows belong to; before the first media.
+    pub fn set_recording(&mut self, recording: RecordingId) {
+        self.recording = Some(recording);
+    }
+
+    /// Where its timeline ends, 90 kHz from the first picture.
+    #[must_use]
+    pub fn position(&self) -> Ticks {
+        self.end
+    }
+
+    /// Tells waiting players that nothing will come soon, or that it will again.
+    pub fn set_interrupted(&mut self, interrupted: bool) {
+        if self.interrupted != interrupted {
+            self.interrupted = interrupted;
+            self.announce();
+        }
+    }
+
+    /// A publish session begins; what it announces decides whether the same file goes on.
+    pub fn start_session(&mut self) {
+        self.gate = Gate::default();
+        self.awaits_first_frame = true;
+        if let Some(run) = &mut self.run {
+            run.packager.start_session();
+        }
+    }
+
+    /// Takes what one read of the encoder's socket brought.
+    ///
+    /// # Errors
+    /// When a file or a row could not be made. Media that could not be kept is lost; the next call tries again.
+    pub async fn push(&mut self, media: Vec<Media>) -> Result<(), RenditionError> {
+        let mut packed = Vec::new();
+        for item in media {
+            match item {
+                Media::Config(config) => self.configure(config, &mut packed).await?,
+                Media::Frame(frame) => self.frame(frame, &mut packed).await?,
+                Media::FrameRateHint(rate) => self.frame_rate_hint = Some(rate),
+                Media::BitRateHint(rate) => self.rates.declare(rate),
+                Media::Encoder(_) => {}
+            }
+        }
+        self.write_out(packed).await
+    }
+
+    async fn configure(
+        &mut self,
+        config: CodecConfig,
+        packed: &mut Vec<Packed>,
+    ) -> Result<(), RenditionError> {
+        let changed = self.gate.announce(config);
+        let outgrown = self
+            .run
+            .as_ref()
+            .is_some_and(|run| !self.gate.fits(&run.tracks));
+        if changed && outgrown {
+            self.close_run(std::mem::take(packed)).await?;
+        }
+        Ok(())
+    }
+
+    async fn frame(
+        &mut self,
+        frame: Frame,
+        packed: &mut Vec<Packed>,
+    ) -> Result<(), RenditionError> {
+        if self.awaits_first_frame {
+            self.awaits_first_frame = false;
+            self.session_began = Some(self.plan.clock.now());
+        }
+        if let Some(run) = &mut self.run {
+            run.packager.push(frame, packed);
+        } else if self.gate.hold(frame) {
+            let (tracks, held) = self.gate.release();
+            let mut run = OpenRun::create(self, tracks, self.frame_rate_hint).await?;
+            run.packager.start_session();
+            for frame in held {
+                run.packager.push(frame, packed);
+            }
+            self.window.start_run(run.number, true);
+            if let Some(shelf) = run.shelf() {
+                self.shelf().add_run(shelf);
+            }
+            self.run = Some(run);
+        }
+        Ok(())
+    }
+
+    /// The encoder is gone: what is pending becomes the last part of its segment.
+    ///
+    /// # Errors
+    /// As [`Growing::push`].
+    pub async fn end_session(&mut self) -> Result<(), RenditionError> {
+        let mut packed = Vec::new();
+        if let Some(run) = &mut self.run {
+            run.packager.end_session(&mut packed);
+            tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
+        }
+        self.write_out(packed).await
+    }
+
+    /// Ends the run because the encoder's configuration changed, and makes its file final.
+    async fn close_run(&mut self, packed: Vec<Packed>) -> Result<(), RenditionError> {
+        self.write_out(packed).await?;
+        self.end_session().await?;
+        if let Some(run) = self.run.take() {
+            self.end = run.packager.end();
+            self.unfinished.push(run);
+            self.seal_runs().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what the packager handed out, then puts it on the shelf and announces it.
+    async fn write_out(&mut self, packed: Vec<Packed>) -> Result<(), RenditionError> {
+        if packed.is_empty() {
+            return Ok(());
+        }
+        let Some(mut run) = self.run.take() else {
+            return Ok(());
+        };
+        let bytes = packed.iter().filter_map(|item| match item {
+            Packed::Part(part) => Some(part.bytes.clone()),
+            Packed::SegmentEnd => None,
+        });
+        let written = run.append(bytes.collect()).await;
+        if let Err(error) = &written {
+            tracing::error!(%error, "the disk refuses parts; viewers have them from memory");
+            metrics::counter!("griot_parts_not_written_total").increment(1);
+        }
+        let mut offset = written.as_ref().ok().copied();
+        for item in packed {
+            match item {
+                Packed::Part(part) => self.add_part(&mut run, part, &mut offset),
+                Packed::SegmentEnd => self.end_segment(&mut run),
+            }
+        }
+        self.run = Some(run);
+        self.announce();
+        written.map(|_| ()).map_err(RenditionError::File)
+    }
+
+    fn add_part(&mut self, run: &mut OpenRun, part: Part, offset: &mut Option<u64>) {
+        let target = *self
+            .part_target
+            .get_or_insert_with(|| run.packager.part_target());
+        if let PartTarget::Parts { duration } = target {
+            self.window.set_part_target(Some(duration));
+        }
+        if let Some(began) = self.session_began.take() {
+            self.window.start_session(began);
+        }
+        let length = part.bytes.len() as u64;
+        let (msn, index) = self.window.push_part(hls::PartMeta {
+            duration: part.duration,
+            independent: part.independent,
+            bytes: u32::try_from(length).unwrap_or(u32::MAX),
+        });
+        let spot = offset.map(|at| run.spot(at, length));
+        if let Some(at) = offset {
+            *at += length;
+        }
+        self.end = self.end + part.duration;
+        self.rates.part(length, part.duration);
+        metrics::counter!("griot_parts_total").increment(1);
+        metrics::counter!("griot_part_bytes_total").increment(length);
+        run.add_part(&part, spot.is_some());
+        self.shelf().add_part(msn, index, spot, part.bytes);
+    }
+
+    pub(super) fn end_segment(&mut self, run: &mut OpenRun) {
+        let Some(segment) = self.window.end_segment() else {
+            return;
+        };
+        self.rates.segment();
+        let spot = run.end_segment(&segment);
+        self.shelf().add_segment(segment.msn, spot);
+    }
+
+    pub(super) fn announce(&self) {
+        let run = self.run.as_ref();
+        let measured = run.map(|run| self.rates.variant(self.plan.rendition, &run.tracks));
+        let variant = measured.or_else(|| self.announced.borrow().variant());
+        self.announce_variant(variant);
+    }
+
+    /// Announces with what an earlier process knew of the rendition.
+    pub(super) fn announce_variant(&self, variant: Option<hls::Variant>) {
+        let snapshot = self.window.snapshot();
+        let announced = Announced::new(snapshot, variant, self.interrupted);
+        self.announced.send_replace(announced);
+    }
+
+    pub(super) fn shelf(&self) -> RwLockWriteGuard<'_, Shelf> {
+        self.shelf.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

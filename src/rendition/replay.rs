@@ -1,0 +1,127 @@
+//! The reading side of a rendition that an earlier process recorded: from its rows.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::error::RenditionError;
+use super::place::{Place, Places};
+use super::reader::{Announced, Reader};
+use super::run::blocking;
+use super::seal::download;
+use super::shelf::{RunShelf, Shelf, Spot};
+use crate::hls::{self, SegmentMeta};
+use crate::store::{Run, RunState, Segment, Store, WholeRecording};
+
+/// The rendition that is the encoder's own.
+const SOURCE: &str = "source";
+
+impl Reader {
+    /// The replay of a recording's source rendition.
+    ///
+    /// # Errors
+    /// When rows or files cannot be read.
+    pub async fn replay(
+        store: &Store,
+        places: &Places,
+        recording: &WholeRecording,
+    ) -> Result<Self, RenditionError> {
+        let shelf = Arc::new(RwLock::new(Shelf::default()));
+        let runs = source_runs(recording);
+        let mut rows = Vec::new();
+        for run in &runs {
+            let segments = store.segments(run.id).await?;
+            let stand = stand(places, run).await?;
+            let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
+            shelf.add_run(stand);
+            rows.extend(
+                segments
+                    .iter()
+                    .map(|segment| shelve(&mut shelf, run, segment)),
+            );
+        }
+        let mut window = hls::Window::from_segments(hls::Config::default(), rows);
+        window.end();
+        let variant = variant(&runs);
+        let (announced, seen) = watch::channel(Announced::new(window.snapshot(), variant, false));
+        drop(announced);
+        Ok(Self::new(SOURCE, shelf, seen))
+    }
+}
+
+/// The runs of the source rendition, by number.
+pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
+    let runs = recording.runs.iter();
+    runs.filter(|run| run.rendition == SOURCE)
+        .cloned()
+        .collect()
+}
+
+/// Opens a run's file for readers.
+pub(super) async fn stand(places: &Places, run: &Run) -> Result<RunShelf, RenditionError> {
+    let place = Place::from_row(&run.path)
+        .ok_or_else(|| RenditionError::Index(format!("run {} lies nowhere", run.id)))?;
+    let path = places.path(&place);
+    let object = places.objects.path(place.key());
+    let file = blocking(move || match File::open(path) {
+        // The crash came between the rename into the object store and the row.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(object),
+        opened => opened,
+    })
+    .await?;
+    let file = Arc::new(file);
+    Ok(RunShelf {
+        number: u32::try_from(run.number).unwrap_or(u32::MAX),
+        init: Bytes::from(run.tracks.clone()),
+        download: (run.state == RunState::Final)
+            .then(|| download(run, Arc::clone(&file)))
+            .flatten(),
+        file,
+    })
+}
+
+/// Puts a segment on the shelf and says what the playlist must know of it.
+pub(super) fn shelve(shelf: &mut Shelf, run: &Run, segment: &Segment) -> SegmentMeta {
+    let number = u32::try_from(run.number).unwrap_or(u32::MAX);
+    let msn = u64::try_from(segment.msn).unwrap_or(0);
+    let spot = Spot {
+        run: number,
+        offset: u64::try_from(segment.byte_offset).unwrap_or(0),
+        length: u64::try_from(segment.bytes).unwrap_or(0),
+    };
+    let first_of_run = !shelf.ends_with(number);
+    shelf.add_segment(msn, spot);
+    SegmentMeta {
+        msn,
+        run: number,
+        // Runs change with the codec configuration; the first of all follows nothing.
+        discontinuity: first_of_run && number > 0,
+        duration: segment.duration,
+        gap: segment.gap,
+        date_time: segment.date_time,
+    }
+}
+
+/// What the multivariant playlist says of a recording: its longest run's codecs and size, the mean bit rate.
+pub(super) fn variant(runs: &[Run]) -> Option<hls::Variant> {
+    let longest = runs.iter().max_by_key(|run| run.duration)?;
+    let ticks: i64 = runs.iter().map(|run| run.duration.0).sum();
+    let bytes: i64 = runs.iter().map(|run| run.bytes).sum();
+    let average = u64::try_from(bytes.saturating_mul(8).saturating_mul(90_000) / ticks.max(1));
+    let average = average.unwrap_or(0);
+    let size = longest.width.zip(longest.height);
+    let size = size.and_then(|(width, height)| {
+        Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+    });
+    Some(hls::Variant {
+        uri: format!("{SOURCE}/index.m3u8"),
+        bandwidth: average + average / 5,
+        average_bandwidth: Some(average),
+        codecs: longest.codecs.clone(),
+        resolution: size,
+        frame_rate: None,
+    })
+}

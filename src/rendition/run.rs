@@ -1,0 +1,256 @@
+//! One run while it grows: its packager, its file, its rows.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::error::RenditionError;
+use super::file::RunFile;
+use super::growing::{Growing, GrowingPlan};
+use super::place::Place;
+use super::rows::SegmentRows;
+use super::shelf::{RunShelf, Spot};
+use crate::av::{Part, Ticks, TrackSet};
+use crate::base::RunId;
+use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, SegmentIndex};
+use crate::hls::SegmentMeta;
+use crate::store::{NewRun, Segment};
+
+/// A run that media is appended to.
+#[derive(Debug)]
+pub(super) struct OpenRun {
+    pub(super) id: RunId,
+    pub(super) number: u32,
+    pub(super) tracks: TrackSet,
+    pub(super) packager: Packager,
+    pub(super) place: Place,
+    /// `None` only while a blocking task works on it; for good if that task broke.
+    file: Option<RunFile>,
+    rows: SegmentRows,
+    /// The open segment: what of it is in the file, and where it begins.
+    parts: Vec<PartIndex>,
+    segment_offset: u64,
+    /// Whether a sync is on its way: one at a time is enough, the next one covers what it missed.
+    syncing: Arc<AtomicBool>,
+}
+
+impl OpenRun {
+    /// Makes file and row of the rendition's next run.
+    pub(super) async fn create(
+        growing: &mut Growing,
+        tracks: TrackSet,
+        frame_rate_hint: Option<f64>,
+    ) -> Result<Self, RenditionError> {
+        let plan = &growing.plan;
+        let number = growing.runs_made;
+        let config = PackagerConfig {
+            part_max_ms: part_max_ms(plan, growing.part_target),
+        };
+        let packager = Packager::new(config, tracks.clone(), growing.end, frame_rate_hint)?;
+        let place = Place::growing(plan.live, plan.rendition, number);
+        let (path, head) = (plan.places.path(&place), packager.head());
+        let head_bytes = head.len() as u64;
+        let made_at = path.clone();
+        let file = blocking(move || RunFile::create(&path, &head)).await?;
+        let recording = growing.recording.ok_or_else(|| {
+            RenditionError::Index("there is no recording to belong to".to_owned())
+        })?;
+        let row = NewRun {
+            id: RunId(plan.ids.next()),
+            recording_id: recording,
+            rendition: plan.rendition.to_owned(),
+            number: i64::from(number),
+            path: place.to_row(),
+            timeline_start: growing.end,
+            started_at: plan.clock.now(),
+            video_codec: tracks
+                .video
+                .as_ref()
+                .map(|video| video.codec.as_str().to_owned()),
+            audio_codec: tracks
+                .audio
+                .as_ref()
+                .map(|audio| audio.codec.as_str().to_owned()),
+            width: tracks.video.as_ref().map(|video| i64::from(video.width)),
+            height: tracks.video.as_ref().map(|video| i64::from(video.height)),
+            codecs: tracks.codecs(),
+            tracks: packager.init().bytes.to_vec(),
+            head_bytes: i64::try_from(head_bytes).unwrap_or(i64::MAX),
+        };
+        // Object first, row second: a file without a row is swept at the next start.
+        let row = match plan.store.create_run(&row).await {
+            Ok(row) => row,
+            Err(error) => {
+                // The next try makes the same file anew.
+                blocking(move || std::fs::remove_file(made_at)).await?;
+                return Err(error.into());
+            }
+        };
+        tracing::info!(run = number, codecs = %row.codecs, "a run begins");
+        let run = Self::new(plan, row.id, number, packager, place, file);
+        growing.runs_made += 1;
+        Ok(run)
+    }
+
+    /// A run over an open file whose last segment is complete.
+    pub(super) fn new(
+        plan: &GrowingPlan,
+        id: RunId,
+        number: u32,
+        packager: Packager,
+        place: Place,
+        file: RunFile,
+    ) -> Self {
+        Self {
+            id,
+            number,
+            tracks: packager.init().tracks.clone(),
+            packager,
+            place,
+            segment_offset: file.end(),
+            file: Some(file),
+            rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
+            parts: Vec::new(),
+            syncing: Arc::default(),
+        }
+    }
+
+    /// What readers need of it.
+    pub(super) fn shelf(&self) -> Option<RunShelf> {
+        Some(RunShelf {
+            number: self.number,
+            init: self.packager.init().bytes.clone(),
+            file: self.file.as_ref()?.shared(),
+            download: None,
+        })
+    }
+
+    /// Appends parts to the file; answers where the first begins.
+    pub(super) async fn append(&mut self, parts: Vec<Bytes>) -> io::Result<u64> {
+        let Some(mut file) = self.file.take() else {
+            return Err(io::Error::other("the file was lost by a broken task"));
+        };
+        if parts.is_empty() {
+            let end = file.end();
+            self.file = Some(file);
+            return Ok(end);
+        }
+        let (file, written) = blocking(move || {
+            let written = file.append(&parts);
+            Ok((file, written))
+        })
+        .await?;
+        self.file = Some(file);
+        written
+    }
+
+    pub(super) fn spot(&self, offset: u64, length: u64) -> Spot {
+        Spot {
+            run: self.number,
+            offset,
+            length,
+        }
+    }
+
+    /// Notes a part of the open segment; one that the disk refused is no part of the file's index.
+    pub(super) fn add_part(&mut self, part: &Part, written: bool) {
+        if written {
+            self.parts.push(PartIndex::from(part));
+        }
+    }
+
+    /// Where the open segment begins in the file.
+    pub(super) fn segment_offset(&self) -> u64 {
+        self.segment_offset
+    }
+
+    /// What follows `offset` in the file belongs to no segment yet: [`Self::put_back`] its parts.
+    pub(super) fn rewind_segment(&mut self, offset: u64) {
+        self.segment_offset = offset;
+    }
+
+    /// Notes a part of the open segment that an earlier process wrote.
+    pub(super) fn put_back(&mut self, part: PartIndex) {
+        self.parts.push(part);
+    }
+
+    /// The open segment is complete: row on its way, sync on its way. Answers where it lies.
+    pub(super) fn end_segment(&mut self, segment: &SegmentMeta) -> Spot {
+        let index = SegmentIndex {
+            parts: std::mem::take(&mut self.parts),
+        };
+        let spot = self.spot(self.segment_offset, index.length_bytes());
+        self.segment_offset += spot.length;
+        let row = Segment {
+            run_id: self.id,
+            msn: i64::try_from(segment.msn).unwrap_or(i64::MAX),
+            byte_offset: i64::try_from(spot.offset).unwrap_or(i64::MAX),
+            bytes: i64::try_from(spot.length).unwrap_or(i64::MAX),
+            duration: segment.duration,
+            date_time: segment.date_time,
+            gap: segment.gap,
+        };
+        self.rows.append(row, index.encode());
+        self.sync();
+        spot
+    }
+
+    /// Makes what is written survive a power loss, in the background.
+    fn sync(&self) {
+        let Some(file) = self.file.as_ref().map(RunFile::shared) else {
+            return;
+        };
+        if self.syncing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let syncing = Arc::clone(&self.syncing);
+        // Its end is told by the flag; the file itself says nothing new.
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = file.sync_data() {
+                tracing::error!(%error, "a rendition file could not be synced");
+            }
+            syncing.store(false, Ordering::Release);
+        }));
+    }
+
+    /// Hands over what sealing needs, once every row is committed.
+    pub(super) async fn into_parts(self) -> Option<(RunId, u32, TrackSet, Place, RunFile)> {
+        self.rows.flush().await;
+        Some((self.id, self.number, self.tracks, self.place, self.file?))
+    }
+
+    /// Commits rows and syncs the file; the run stays as it is on disk.
+    pub(super) async fn park(self) -> io::Result<()> {
+        self.rows.flush().await;
+        let Some(file) = self.file else {
+            return Ok(());
+        };
+        blocking(move || file.shared().sync_all()).await
+    }
+}
+
+/// The longest part of a run that follows an announced part target: PART-TARGET never changes.
+pub(super) fn part_max_ms(plan: &GrowingPlan, announced: Option<PartTarget>) -> u32 {
+    match announced {
+        Some(PartTarget::Parts { duration }) => milliseconds(duration),
+        _ => plan.part_max_ms,
+    }
+}
+
+fn milliseconds(ticks: Ticks) -> u32 {
+    u32::try_from(ticks.0 / 90).unwrap_or(u32::MAX)
+}
+
+/// Runs disk work where blocking is allowed.
+pub(super) async fn blocking<T, F>(work: F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(broken) => Err(io::Error::other(broken)),
+    }
+}

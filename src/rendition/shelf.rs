@@ -1,0 +1,216 @@
+//! Where the media of a rendition is to be found: in memory while it is hot, in its file always.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::file::FileRange;
+use super::reader::{Download, MediaBytes};
+
+/// Bytes of parts kept in memory: at 6 Mbit/s the last 1.4 s, which is what low-latency players ask for.
+const HOT_BYTES: usize = 1 << 20;
+/// Newest parts kept whatever their size.
+const HOT_PARTS: usize = 3;
+/// Segments whose parts can be addressed; the playlist lists parts for the last three target durations (18 s),
+/// and no segment but the first three is shorter than 3.2 s.
+const PARTED_SEGMENTS: usize = 12;
+
+/// One file of the rendition.
+#[derive(Clone, Debug)]
+pub(super) struct RunShelf {
+    pub(super) number: u32,
+    pub(super) init: Bytes,
+    pub(super) file: Arc<File>,
+    /// Once the file is final.
+    pub(super) download: Option<Download>,
+}
+
+/// A range of a run's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) run: u32,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+/// All that viewers can fetch of a rendition. Grows by its owner, read by everybody.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    runs: Vec<RunShelf>,
+    /// Media sequence number of `segments[0]`.
+    first_msn: u64,
+    /// Finished segments, numbered without a hole.
+    segments: Vec<Spot>,
+    /// Parts of the segments from `parted_from` on, the open one last; `None` is a part that the disk refused.
+    parted_from: u64,
+    parted: VecDeque<Vec<Option<Spot>>>,
+    hot: VecDeque<(u64, usize, Bytes)>,
+    hot_bytes: usize,
+}
+
+impl Shelf {
+    pub(super) fn add_run(&mut self, run: RunShelf) {
+        self.runs.push(run);
+    }
+
+    pub(super) fn set_download(&mut self, number: u32, download: Download) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.number == number) {
+            run.download = Some(download);
+        }
+    }
+
+    /// Puts a finished segment behind the last one.
+    pub(super) fn add_segment(&mut self, msn: u64, spot: Spot) {
+        if self.segments.is_empty() {
+            self.first_msn = msn;
+        }
+        self.segments.push(spot);
+    }
+
+    /// Whether the last finished segment is of this run.
+    pub(super) fn ends_with(&self, run: u32) -> bool {
+        self.segments.last().is_some_and(|spot| spot.run == run)
+    }
+
+    /// Puts a part behind the last one of segment `msn`.
+    pub(super) fn add_part(&mut self, msn: u64, part: usize, spot: Option<Spot>, bytes: Bytes) {
+        if self.parted.is_empty() {
+            self.parted_from = msn;
+        }
+        while self.parted_from + self.parted.len() as u64 <= msn {
+            self.parted.push_back(Vec::new());
+        }
+        if let Some(parts) = self.parted.back_mut() {
+            parts.push(spot);
+        }
+        while self.parted.len() > PARTED_SEGMENTS {
+            self.parted.pop_front();
+            self.parted_from += 1;
+        }
+        self.hot_bytes += bytes.len();
+        self.hot.push_back((msn, part, bytes));
+        while self.hot_bytes > HOT_BYTES && self.hot.len() > HOT_PARTS {
+            let gone = self.hot.pop_front();
+            self.hot_bytes -= gone.map_or(0, |(_, _, bytes)| bytes.len());
+        }
+    }
+
+    /// Nothing new will come: memory is given back, the file has it all.
+    pub(super) fn cool(&mut self) {
+        self.hot = VecDeque::new();
+        self.hot_bytes = 0;
+    }
+
+    pub(super) fn init(&self, run: u32) -> Option<Bytes> {
+        self.run(run).map(|run| run.init.clone())
+    }
+
+    pub(super) fn download(&self, run: u32) -> Option<Download> {
+        self.run(run).and_then(|run| run.download.clone())
+    }
+
+    pub(super) fn segment(&self, run: u32, msn: u64) -> Option<MediaBytes> {
+        let index = usize::try_from(msn.checked_sub(self.first_msn)?).ok()?;
+        let spot = *self.segments.get(index)?;
+        (spot.run == run).then(|| self.range(spot)).flatten()
+    }
+
+    pub(super) fn part(&self, run: u32, msn: u64, part: usize) -> Option<MediaBytes> {
+        let row = usize::try_from(msn.checked_sub(self.parted_from)?).ok()?;
+        let spot = *self.parted.get(row)?.get(part)?;
+        if let Some(spot) = spot
+            && spot.run != run
+        {
+            return None;
+        }
+        let mut newest_first = self.hot.iter().rev();
+        let hot = newest_first.find(|(at, index, _)| (*at, *index) == (msn, part));
+        if let Some((_, _, bytes)) = hot {
+            return Some(MediaBytes::Memory(bytes.clone()));
+        }
+        self.range(spot?)
+    }
+
+    fn range(&self, spot: Spot) -> Option<MediaBytes> {
+        let run = self.run(spot.run)?;
+        Some(MediaBytes::File(FileRange::new(
+            Arc::clone(&run.file),
+            spot.offset,
+            spot.length,
+        )))
+    }
+
+    fn run(&self, number: u32) -> Option<&RunShelf> {
+        self.runs.iter().find(|run| run.number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shelf_with_run() -> Shelf {
+        let mut shelf = Shelf::default();
+        shelf.add_run(RunShelf {
+            number: 0,
+            init: Bytes::from_static(b"init"),
+            file: Arc::new(tempfile::tempfile().expect("a scratch file")),
+            download: None,
+        });
+        shelf
+    }
+
+    fn spot(offset: u64, length: u64) -> Spot {
+        Spot {
+            run: 0,
+            offset,
+            length,
+        }
+    }
+
+    #[test]
+    fn a_part_is_answered_from_memory_while_hot_and_from_the_file_after() {
+        let mut shelf = shelf_with_run();
+        let big = Bytes::from(vec![0; HOT_BYTES / 4]);
+        for part in 0..6_u64 {
+            let at = part * big.len() as u64;
+            let index = usize::try_from(part).unwrap();
+            shelf.add_part(0, index, Some(spot(at, big.len() as u64)), big.clone());
+        }
+        assert!(matches!(shelf.part(0, 0, 5), Some(MediaBytes::Memory(_))));
+        let Some(MediaBytes::File(range)) = shelf.part(0, 0, 1) else {
+            panic!("part 1 has cooled");
+        };
+        assert_eq!(range.offset, big.len() as u64);
+        assert!(shelf.hot_bytes <= HOT_BYTES);
+    }
+
+    #[test]
+    fn what_was_never_announced_is_not_there() {
+        let mut shelf = shelf_with_run();
+        shelf.add_part(7, 0, Some(spot(0, 4)), Bytes::from_static(b"part"));
+        shelf.add_segment(7, spot(0, 4));
+        assert!(shelf.segment(0, 7).is_some());
+        assert!(shelf.segment(0, 8).is_none());
+        assert!(shelf.segment(0, 6).is_none());
+        assert!(shelf.segment(1, 7).is_none(), "another run");
+        assert!(shelf.part(0, 7, 1).is_none());
+        assert!(shelf.part(1, 7, 0).is_none());
+        assert!(shelf.init(1).is_none());
+    }
+
+    #[test]
+    fn parts_of_old_segments_are_forgotten_but_the_segments_stay() {
+        let mut shelf = shelf_with_run();
+        for msn in 0..100 {
+            shelf.add_part(msn, 0, Some(spot(msn, 1)), Bytes::from_static(b"p"));
+            shelf.add_segment(msn, spot(msn, 1));
+        }
+        assert!(shelf.part(0, 80, 0).is_none());
+        assert!(shelf.part(0, 99, 0).is_some());
+        assert!(shelf.segment(0, 0).is_some());
+        assert!(shelf.parted.len() <= PARTED_SEGMENTS);
+    }
+}
