@@ -13,3 +13,4 @@ mod encoders;
 mod live;
 mod recording;
 mod sessions;
+mod store_contract;
