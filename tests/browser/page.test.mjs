@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { after, before } from 'node:test';
+import test, { after, afterEach, before } from 'node:test';
 
 import { barClip, FPS } from './support/clip.mjs';
-import { publish } from './support/encoder.mjs';
+import { killAll, publish } from './support/encoder.mjs';
 import { startGriot } from './support/griot.mjs';
 import { launch, needAll } from './support/need.mjs';
 import { pause, until } from './support/wait.mjs';
@@ -27,6 +27,12 @@ before(async () => {
   if (SHOTS) await mkdir(SHOTS, { recursive: true });
   clip = await barClip(CLIP_S);
   [griot, browser] = await Promise.all([startGriot(), launch()]);
+});
+
+afterEach(async () => {
+  await killAll();
+  await griot.stopAll();
+  await Promise.all(browser.contexts().map((context) => context.close()));
 });
 
 after(async () => {

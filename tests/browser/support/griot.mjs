@@ -81,6 +81,13 @@ class Griot {
     return this.call('PUT', `/api/posts/live/${live.live_id}/stop/`, {});
   }
 
+  /** After a test, failed or not: no live is left to stand in the next one's way. */
+  async stopAll() {
+    const { results } = await this.call('GET', '/api/posts/live/?status=live');
+    if (results.length > 0 && this.#token === null) await this.logIn();
+    await Promise.all(results.map((view) => this.stopLive(view)));
+  }
+
   async close() {
     if (this.served.exitCode === null) {
       this.served.kill('SIGTERM');
