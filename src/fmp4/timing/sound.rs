@@ -366,7 +366,7 @@ mod tests {
     fn a_drifting_clock_is_followed_by_whole_frames() {
         for drift in [-2_000, 2_000] {
             let mut lane = lane();
-            let (mut silence, mut dropped) = (0, 0);
+            let (mut silence, mut dropped) = (0, 0_u32);
             // Half a thousandth over 200 s: 100 ms, that is 4.7 frames.
             for n in 0..9_375 {
                 match accept(&mut lane, n * FRAME + n * FRAME / drift) {
