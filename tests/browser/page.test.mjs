@@ -26,7 +26,8 @@ before(async () => {
   needAll();
   if (SHOTS) await mkdir(SHOTS, { recursive: true });
   clip = await barClip(CLIP_S);
-  [griot, browser] = await Promise.all([startGriot(), launch()]);
+  griot = await startGriot();
+  browser = await launch();
 });
 
 afterEach(async () => {
