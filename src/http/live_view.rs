@@ -5,10 +5,7 @@ use serde_json::{Map, Value, json};
 use super::links::{Links, SOURCE};
 use crate::av::{Ticks, Timescale};
 use crate::live::LiveView;
-use crate::store::{
-    EndReason, GapCause, LiveStatus, PostAuthor, PublishSession, RecordingState, Role, Run,
-    RunState, WholeRecording,
-};
+use crate::store::{EndReason, PostAuthor, PublishSession, Role, Run, RunState, WholeRecording};
 
 /// For whose eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +39,8 @@ pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
         "playback_id": live.playback_id,
         "title": live.title,
         "description": live.description,
-        "status": status(live.status),
-        "end_reason": live.end_reason.map(end_reason),
+        "status": live.status.as_str(),
+        "end_reason": live.end_reason.map(EndReason::as_str),
         "hls_url": links.hls(&live.playback_id),
         "watch_url": links.watch(live.id),
         "created_at": live.created_at,
@@ -69,7 +66,7 @@ pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
             "comments_count": post.comments_count,
             "views_count": post.views_count,
             "shares_count": post.shares_count,
-            "live_status": status(live.status),
+            "live_status": live.status.as_str(),
             "live_started_at": live.started_at,
             "live_ended_at": live.ended_at,
             "created_at": post.created_at,
@@ -78,36 +75,12 @@ pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
     })
 }
 
-fn status(status: LiveStatus) -> &'static str {
-    match status {
-        LiveStatus::Ready => "ready",
-        LiveStatus::Live => "live",
-        LiveStatus::Interrupted => "interrupted",
-        LiveStatus::Ended => "ended",
-    }
-}
-
-fn end_reason(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Owner => "owner",
-        EndReason::Forced => "forced",
-        EndReason::IngestClosed => "ingest_closed",
-        EndReason::Timeout => "timeout",
-        EndReason::Admin => "admin",
-    }
-}
-
 /// The User object without what is private (contract §1.1).
 fn author(links: &Links, author: &PostAuthor) -> Value {
     let full_name = format!("{} {}", author.first_name, author.last_name);
     let full_name = match full_name.trim() {
         "" => author.username.as_str(),
         name => name,
-    };
-    let role = match author.role {
-        Role::User => "user",
-        Role::Ambassador => "ambassador",
-        Role::Admin => "admin",
     };
     json!({
         "id": author.id,
@@ -118,7 +91,7 @@ fn author(links: &Links, author: &PostAuthor) -> Value {
         "bio": author.bio,
         "profile_picture": links.media(author.profile_picture.as_deref()),
         "quartier": author.quartier_id,
-        "role": role,
+        "role": author.role.as_str(),
         "is_verified": author.is_verified,
         "is_geographically_verified": author.is_geographically_verified,
         "is_ambassador": author.role == Role::Ambassador,
@@ -158,11 +131,7 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         .gaps
         .iter()
         .map(|gap| {
-            let cause = match gap.cause {
-                GapCause::Encoder => "encoder",
-                GapCause::Disk => "disk",
-            };
-            json!({"at": seconds(gap.at), "seconds": gap.seconds, "cause": cause})
+            json!({"at": seconds(gap.at), "seconds": gap.seconds, "cause": gap.cause.as_str()})
         })
         .collect();
     let each: Vec<Value> = runs
@@ -182,12 +151,7 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         })
         .collect();
     json!({
-        "state": match whole.recording.state {
-            RecordingState::Recording => "recording",
-            RecordingState::Finishing => "finishing",
-            RecordingState::Ready => "ready",
-            RecordingState::Failed => "failed",
-        },
+        "state": whole.recording.state.as_str(),
         "stored_at": whole.recording.stored_at,
         "duration": seconds(duration),
         "bytes": bytes,

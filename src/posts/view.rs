@@ -141,7 +141,9 @@ pub async fn lives(
     })
 }
 
-fn view(row: LivePost, viewer: Option<UserId>) -> LiveView {
+/// Rows that are at hand, as `viewer` sees them.
+#[must_use]
+pub fn view(row: LivePost, viewer: Option<UserId>) -> LiveView {
     let LivePost {
         live,
         post,

@@ -15,6 +15,8 @@ mod recordings;
 mod runs;
 mod segments;
 mod sessions;
+#[cfg(test)]
+mod statements;
 mod stream_keys;
 mod tokens;
 mod users;

@@ -7,9 +7,11 @@ mod support;
 
 mod accounts;
 mod architecture;
+mod config;
 mod delivery;
 mod docs;
 mod encoders;
 mod live;
 mod recording;
 mod sessions;
+mod start;
