@@ -27,7 +27,7 @@ export function needAll() {
       missing.push(`no ${tool}: apt-get install ffmpeg`);
     }
   }
-  for (const module of ['playwright-core', 'hls.js']) {
+  for (const module of ['axe-core', 'hls.js', 'playwright-core']) {
     if (!existsSync(new URL(`../node_modules/${module}/package.json`, import.meta.url))) {
       missing.push(`no ${module}: npm ci --prefix tests/browser`);
     }
