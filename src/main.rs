@@ -1,3 +1,7 @@
 //! `griot`: see `griot --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    griot::cli::run()
+}

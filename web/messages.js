@@ -7,10 +7,9 @@ const MESSAGES = {
   nav: ['Navigation principale', 'Main navigation'],
   home: ['Directs', 'Lives'],
   studio: ['Studio', 'Studio'],
-  login: ['Se connecter', 'Log in'],
-  logout: ['Se déconnecter', 'Log out'],
+  login: ['Connexion', 'Log in'],
+  logout: ['Déconnexion', 'Log out'],
   otherLanguage: ['English', 'Français'],
-  otherLanguageLabel: ['Switch to English', 'Passer en français'],
   loading: ['Chargement…', 'Loading…'],
   retry: ['Réessayer', 'Try again'],
   close: ['Fermer', 'Close'],
@@ -95,6 +94,7 @@ const MESSAGES = {
 
   // login
   loginTitle: ['Connexion', 'Log in'],
+  loginDo: ['Se connecter', 'Log in'],
   loginIntro: ['Pour lancer un direct et régler votre encodeur.', 'To go live and set up your encoder.'],
   email: ['Adresse e-mail', 'E-mail address'],
   password: ['Mot de passe', 'Password'],
@@ -179,7 +179,13 @@ export function switchLanguage() {
 export function t(key, values = {}) {
   const sentence = MESSAGES[key]?.[LANGUAGES.indexOf(language)];
   if (sentence === undefined) throw new Error(`no sentence ${key}`);
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const filled = sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return language === 'fr' ? unbroken(filled) : filled;
+}
+
+/** French sets spaces inside quotes, before high punctuation and in numbers; a line must not break there. */
+function unbroken(text) {
+  return text.replace(/« /g, '«\u00a0').replace(/ ([»:;?!…])/g, '\u00a0$1').replace(/(\d) (\d{3})/g, '$1\u202f$2');
 }
 
 const plural = new Intl.PluralRules(language);

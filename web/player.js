@@ -135,8 +135,7 @@ export class Player {
     part.seek.addEventListener('input', () => { this.#dragging = true; this.#refresh(); });
     part.seek.addEventListener('change', () => {
       this.#dragging = false;
-      this.#source?.seek(Number(part.seek.value));
-      this.#refresh();
+      this.#seek(Number(part.seek.value));
     });
     part.volume.addEventListener('input', () => {
       video.volume = Number(part.volume.value);
@@ -152,7 +151,7 @@ export class Player {
   #key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const inControl = event.target instanceof HTMLInputElement || event.target instanceof HTMLButtonElement;
-    const step = (seconds) => this.#source?.seek(this.#video.currentTime + seconds);
+    const step = (seconds) => this.#seek(this.#video.currentTime + seconds);
     const actions = { k: () => this.#toggle(), m: () => this.#setMuted(!this.#video.muted), f: () => this.#toggleFull() };
     if (!inControl) {
       Object.assign(actions, { ' ': () => this.#toggle(), ArrowLeft: () => step(-STEP_S), ArrowRight: () => step(STEP_S) });
@@ -212,8 +211,16 @@ export class Player {
     else this.#video.pause();
   }
 
+  /** Who seeks away from the end wants to see something. */
+  #seek(time) {
+    const wasOver = this.#ended;
+    this.#source?.seek(time);
+    if (wasOver) this.#play();
+    this.#refresh();
+  }
+
   #fromStart() {
-    this.#source?.seek(this.#source.timeline()?.start ?? 0);
+    this.#seek(this.#source?.timeline()?.start ?? 0);
     this.#play();
   }
 
@@ -236,7 +243,7 @@ export class Player {
     const replay = line !== null ? !line.live : this.#status === 'ended';
 
     const status = replay && this.#status !== null && line !== null ? 'ended' : this.#status;
-    part.badge.hidden = status === null;
+    part.badge.hidden = status === null || this.#preview; // the studio says it beside the title
     if (status !== null && part.badge.dataset.status !== status) {
       part.badge.dataset.status = status;
       part.badge.textContent = t(status);
@@ -295,7 +302,7 @@ export class Player {
     const dry = line === null || !part.spinner.hidden || this.#video.readyState < 3;
     let words = null;
     if (this.#source?.trouble === 'unsupported') words = ['coverUnsupported', null];
-    else if (status === 'ready') words = ['coverReady', 'coverReadyHint'];
+    else if (status === 'ready') words = this.#preview ? ['waitingEncoder', 'waitingEncoderHint'] : ['coverReady', 'coverReadyHint'];
     else if (this.#ended) words = ['coverEnded', null];
     else if (status === 'interrupted' && dry && !this.#video.seeking) words = ['coverInterrupted', 'coverInterruptedHint'];
     else if (status === 'ended' && this.#source === null) words = ['coverNothing', null];

@@ -1,1 +1,18 @@
 //! The subcommands of `griot`, one file each.
+//!
+//! `run` reads the arguments and picks one. What other programs read goes to stdout (one line of JSON,
+//! or the line that says the server is ready), everything else to stderr. Exit codes: 0 done, 1 it cannot
+//! be done (the last line on stderr says why and what to change), 2 the arguments are wrong.
+
+mod check;
+mod demo;
+mod demo_live;
+mod doctor;
+mod migrate;
+mod output;
+mod publish_clip;
+mod run;
+mod serve;
+mod user;
+
+pub use run::run;

@@ -7,9 +7,20 @@
 //! Clauses are those of Adobe's "Flash Video File Format" 10.1, annex E, of "Enhanced RTMP" v2 (E-RTMP) and
 //! of the codecs' own papers.
 
+mod aac;
+mod av1;
+mod avc;
+mod bits;
 mod demuxer;
 mod error;
+mod hevc;
+mod mp3;
+mod nal;
+mod opus;
 mod output;
+mod tag;
+mod timeline;
+mod vp9;
 
 pub use demuxer::Demuxer;
 pub use error::FlvError;

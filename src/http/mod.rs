@@ -28,6 +28,8 @@ mod range;
 mod recordings;
 mod router;
 mod server;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::fmt;

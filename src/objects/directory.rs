@@ -23,6 +23,12 @@ impl Directory {
         Ok(Self { root })
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Takes over a finished, synced spool file by renaming it; after a power loss it is at one of the
     /// two places. An object that is already there under this key is the same file from an earlier try.
     ///

@@ -55,6 +55,12 @@ pub struct Places {
 }
 
 impl Places {
+    /// Where the file lies that a run's row names; `None` for a name that this program never wrote.
+    #[must_use]
+    pub fn path_of_row(&self, row: &str) -> Option<PathBuf> {
+        Place::from_row(row).map(|place| self.path(&place))
+    }
+
     /// The path of a file on this disk.
     pub(crate) fn path(&self, place: &Place) -> PathBuf {
         match place {

@@ -7,10 +7,8 @@ use crate::base::Secret;
 /// What has come in, in the order of the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// `connect` was answered.
+    /// `connect` was answered. (The application is told with the publish: it may hold the key.)
     Connected {
-        /// The first path component of the application (`live`); the rest may hold a key and is not shown.
-        app: String,
         /// The encoder's name for itself (`flashVer`), at most 200 characters.
         flash_ver: Option<String>,
         /// Whether the encoder speaks Enhanced RTMP (it offered codecs or capabilities).

@@ -11,9 +11,11 @@ pub struct Limits {
     pub chunk_streams: usize,
     /// Bytes received of messages that are not complete yet, over all chunk streams.
     pub in_flight_bytes: usize,
-    /// What each chunk is billed against its message's limit beside its payload: a peer that cuts
-    /// messages into one-byte chunks pays for the work.
+    /// What each chunk is billed beside its payload: a peer that cuts messages into one-byte chunks, which
+    /// is legal, pays for the work.
     pub chunk_bill_bytes: usize,
+    /// The highest bill of one message.
+    pub message_bill_bytes: usize,
     /// How deep AMF values may nest.
     pub amf_depth: usize,
     /// How many AMF values one message may hold.
@@ -28,6 +30,7 @@ impl Default for Limits {
             chunk_streams: 64,
             in_flight_bytes: 12 << 20,
             chunk_bill_bytes: 12,
+            message_bill_bytes: 16 << 20,
             amf_depth: 16,
             amf_values: 1024,
         }

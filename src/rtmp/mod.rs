@@ -8,10 +8,18 @@
 //! and of "Enhanced RTMP" v2 (E-RTMP).
 
 mod amf0;
+mod chunk_reader;
+mod chunk_writer;
 mod client;
+mod command;
 mod error;
 mod event;
+mod handshake;
 mod limits;
+mod message;
+mod metadata;
+#[cfg(test)]
+mod probes;
 mod session;
 
 pub use amf0::AmfError;

@@ -47,7 +47,7 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     let mut all = Sha256::new();
     // A sorted map, so that the hash does not depend on the order of the embedding.
     let files: BTreeMap<_, _> = Source::iter()
-        .filter(|path| !path.ends_with(".md"))
+        .filter(|path| !path.ends_with(".md") && path != "package.json")
         .filter_map(|path| Some((path.clone(), Source::get(&path)?)))
         .collect();
     for (path, file) in files {
@@ -184,6 +184,7 @@ mod tests {
         assert!(asset("").is_none());
         assert!(asset("index.html").is_none());
         assert!(asset("vendor/README.md").is_none());
+        assert!(asset("package.json").is_none());
     }
 
     #[test]

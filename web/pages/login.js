@@ -26,7 +26,7 @@ export function open(main) {
     show(reveal, icon(shown ? 'eye' : 'hidden'));
   });
   const wrong = h('p', { class: 'wrong', role: 'alert' });
-  const submit = h('button', { type: 'submit', class: 'button strong' }, t('login'));
+  const submit = h('button', { type: 'submit', class: 'button strong' }, t('loginDo'));
   const form = h('form', { class: 'panel form', method: 'post', action: '/login' },
     h('h1', {}, t('loginTitle')), h('p', { class: 'faint' }, t('loginIntro')),
     h('label', { for: 'email' }, t('email')), email,
@@ -43,7 +43,7 @@ export function open(main) {
     } catch (error) {
       wrong.textContent = error.message;
       submit.disabled = false;
-      submit.textContent = t('login');
+      submit.textContent = t('loginDo');
       password.select();
     }
   });

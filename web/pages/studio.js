@@ -105,19 +105,17 @@ function running(id, over) {
   const player = new Player(id, { preview: true });
   const heading = h('h2', {});
   const state = h('div', { class: 'facts', role: 'status' });
-  const waiting = h('p', { class: 'notice', hidden: true }, h('strong', {}, t('waitingEncoder')), ' ', t('waitingEncoderHint'));
   const list = h('ul', { class: 'sessions' });
   const wrong = h('p', { class: 'wrong', role: 'alert' });
   const stop = h('button', { type: 'button', class: 'button danger' }, icon('stop'), h('span', {}, t('stop')));
   const force = h('button', { type: 'button', class: 'button quiet', hidden: true }, t('forceStop'));
   const page = `/watch/${id}`;
-  const element = h('section', { class: 'panel running' }, heading, state, waiting, player.element,
-    h('div', { class: 'actions' }, stop, force, h('a', { class: 'button quiet', href: page }, t('publicPage')), copyButton(t('share'), () => location.origin + page)),
+  const element = h('section', { class: 'panel running' }, heading, state, player.element,
+    h('div', { class: 'actions' }, stop, force, h('a', { class: 'button quiet', href: page, target: '_blank', rel: 'noopener' }, t('publicPage')), copyButton(t('share'), () => location.origin + page)),
     wrong, h('h3', {}, t('sessions')), list);
 
   const draw = (view) => {
     heading.textContent = titleOf(view);
-    waiting.hidden = view.status !== 'ready';
     const latest = view.sessions?.length > 0 ? view.sessions.map(sessionLine).reverse() : [h('li', { class: 'faint' }, t('sessionsEmpty'))];
     show(state, badge(view.status), viewers(view));
     show(list, latest);

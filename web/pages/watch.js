@@ -18,11 +18,10 @@ function announcement(before, now) {
 
 function recordingLine(view) {
   if (view.status !== 'ended' || !view.recording) return [];
-  const { state, mp4_url: mp4, gaps } = view.recording;
-  const breaks = gaps?.length > 0 ? h('span', {}, counted('gaps', gaps.length)) : null;
-  if (mp4) return [breaks, h('a', { class: 'button', href: local(mp4), download: true }, icon('download'), t('download'))];
-  if (state === 'failed') return [breaks, h('span', { class: 'faint' }, t('failed'))];
-  return [breaks, h('span', { class: 'faint', role: 'status' }, t('finishing'))];
+  const { state, mp4_url: mp4 } = view.recording;
+  if (mp4) return [h('a', { class: 'button', href: local(mp4), download: true }, icon('download'), t('download'))];
+  if (state === 'failed') return [h('span', { class: 'faint' }, t('failed'))];
+  return [h('span', { class: 'faint', role: 'status' }, t('finishing'))];
 }
 
 export function open(main, id) {
@@ -42,7 +41,8 @@ export function open(main, id) {
     heading.textContent = titleOf(view);
     author.textContent = authorOf(view) ? t('by', { name: authorOf(view) }) : '';
     text.textContent = view.description ?? '';
-    show(facts, view.status === 'live' || view.status === 'interrupted' ? viewers(view) : null, when(view));
+    show(facts, view.status === 'live' || view.status === 'interrupted' ? viewers(view) : null, when(view),
+      view.recording?.gaps?.length > 0 && h('span', {}, counted('gaps', view.recording.gaps.length)));
     const mine = session() !== null && (view.author ?? view.post?.author)?.id === session().user.id;
     show(actions, ...recordingLine(view), link, mine && view.status !== 'ended' && h('a', { class: 'button quiet', href: '/studio' }, t('manage')));
   };

@@ -1,0 +1,199 @@
+//! The table of settings: name, default, and how a text becomes the value.
+
+use std::path::PathBuf;
+
+use super::{Config, values};
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// `table.key` in the file, or `key` above the first table.
+    pub name: &'static str,
+    /// The default as the file would write it; empty where it follows from other settings.
+    pub default: &'static str,
+    apply: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl Key {
+    /// Its environment variable: `GRIOT_` + table + key.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("GRIOT_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// Reads `text` into its place; an empty text is the default.
+    pub(super) fn apply(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        let text = if text.is_empty() { self.default } else { text };
+        (self.apply)(config, text)
+    }
+}
+
+/// Every setting, in the sample's order.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter()
+}
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "data_dir",
+        default: "./data",
+        apply: |config, text| {
+            config.data_dir = PathBuf::from(text);
+            Ok(())
+        },
+    },
+    Key {
+        name: "log",
+        default: "info",
+        apply: |config, text| {
+            config.log = values::log_filter(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "secret_key",
+        default: "",
+        apply: |config, text| {
+            config.secret_key = values::optional(text, values::secret)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.listen",
+        default: "127.0.0.1:8000",
+        apply: |config, text| {
+            config.http.listen = values::address(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.public_url",
+        default: "",
+        apply: |config, text| {
+            config.http.public_url =
+                values::optional(text, |text| values::url(text, &["http://", "https://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.rate_limits",
+        default: "on",
+        apply: |config, text| {
+            config.http.rate_limits = values::switch(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.trusted_proxies",
+        default: "",
+        apply: |config, text| {
+            config.http.trusted_proxies = values::networks(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmp.listen",
+        default: "127.0.0.1:1935",
+        apply: |config, text| {
+            config.rtmp.listen = values::address(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmp.public_url",
+        default: "",
+        apply: |config, text| {
+            config.rtmp.public_url =
+                values::optional(text, |text| values::url(text, &["rtmp://", "rtmps://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "database.url",
+        default: "",
+        apply: |config, text| {
+            config.database.url = values::optional(text, str::parse)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.url",
+        default: "",
+        apply: |config, text| {
+            config.objects.url = values::optional(text, str::parse)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.reconnect_grace",
+        default: "120s",
+        apply: |config, text| {
+            config.live.reconnect_grace = values::grace(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.goodbye_grace",
+        default: "30s",
+        apply: |config, text| {
+            config.live.goodbye_grace = values::grace(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.start_on_publish",
+        default: "on",
+        apply: |config, text| {
+            config.live.start_on_publish = values::switch(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.latency",
+        default: "normal",
+        apply: |config, text| {
+            config.live.latency = values::latency(text)?;
+            Ok(())
+        },
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_default_text_gives_the_default_value() {
+        for key in keys() {
+            let mut config = Config::default();
+            key.apply(&mut config, "").unwrap();
+            assert_eq!(config, Config::default(), "{}", key.name);
+        }
+    }
+
+    // From the table of variables that other people's scripts are written against.
+    #[test]
+    fn variables_are_named_after_table_and_key() {
+        let variables: Vec<String> = keys().map(Key::variable).collect();
+        for expected in [
+            "GRIOT_DATA_DIR",
+            "GRIOT_HTTP_LISTEN",
+            "GRIOT_HTTP_PUBLIC_URL",
+            "GRIOT_HTTP_RATE_LIMITS",
+            "GRIOT_HTTP_TRUSTED_PROXIES",
+            "GRIOT_RTMP_LISTEN",
+            "GRIOT_RTMP_PUBLIC_URL",
+            "GRIOT_DATABASE_URL",
+            "GRIOT_OBJECTS_URL",
+            "GRIOT_LIVE_RECONNECT_GRACE",
+            "GRIOT_LIVE_GOODBYE_GRACE",
+            "GRIOT_LIVE_START_ON_PUBLISH",
+            "GRIOT_LIVE_LATENCY",
+            "GRIOT_SECRET_KEY",
+            "GRIOT_LOG",
+        ] {
+            assert!(variables.iter().any(|name| name == expected), "{expected}");
+        }
+    }
+}

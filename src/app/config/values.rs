@@ -1,0 +1,312 @@
+//! How the text of a setting becomes its value. An `Err` is a sentence for whoever wrote the text.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::base::Secret;
+use crate::http::{Network, NotANetwork};
+use crate::live::Latency;
+
+/// Below this a key can be guessed: 32 characters are 128 bits when they are hexadecimal.
+const SECRET_CHARACTERS_MIN: usize = 32;
+/// Longer, and a forgotten live would look alive for hours.
+const GRACE_MAX: Duration = Duration::from_secs(3_600);
+
+/// Where rows are kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `sqlite:PATH`: one file beside us.
+    Sqlite(PathBuf),
+    /// `postgres://…`, credentials included.
+    Postgres(Secret),
+}
+
+/// Never shows the credentials.
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(_) => f.write_str("postgres://***"),
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return Ok(Self::Sqlite(file_path(path)?));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Secret::new(text)));
+        }
+        // Not repeated: what was meant for a database may hold a password.
+        Err("it must begin with sqlite: or postgres://, like sqlite:./data/griot.db".to_owned())
+    }
+}
+
+/// Where finished media lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectsUrl {
+    /// `file:PATH`: a folder.
+    Folder(PathBuf),
+}
+
+impl FromStr for ObjectsUrl {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("file:") {
+            return file_path(path).map(Self::Folder);
+        }
+        if text.starts_with("s3://") {
+            return Err(
+                "this version keeps media in a folder only; write file: and its path".to_owned(),
+            );
+        }
+        Err(format!(
+            "`{text}` must begin with file:, like file:./data/objects"
+        ))
+    }
+}
+
+/// A value of the file as the environment would write it.
+pub(super) fn text_of(value: &toml::Value) -> Result<String, String> {
+    match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Boolean(true) => Ok("on".to_owned()),
+        toml::Value::Boolean(false) => Ok("off".to_owned()),
+        toml::Value::Array(items) => {
+            let texts: Result<Vec<String>, String> = items.iter().map(text_of).collect();
+            Ok(texts?.join(","))
+        }
+        other => Err(format!(
+            "write the value in quotes, not as a bare {}",
+            other.type_str()
+        )),
+    }
+}
+
+pub(super) fn optional<T>(
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    read(text).map(Some)
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is no address and port, like 127.0.0.1:8000 or [::]:8000"))
+}
+
+/// A URL with one of `schemes`, a host and perhaps a path; the slash at the end is cut.
+pub(super) fn url(text: &str, schemes: &[&str]) -> Result<String, String> {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+    let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+    let strange = |c: char| c.is_whitespace() || c.is_control() || "?#@\"<>\\".contains(c);
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with(':') && !text.contains(strange) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!(
+            "`{text}` is no address that begins with {} and names a host",
+            schemes.join(" or ")
+        )),
+    }
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err(format!("`{text}` is neither `on` nor `off`")),
+    }
+}
+
+/// Addresses and blocks, separated by commas.
+pub(super) fn networks(text: &str) -> Result<Vec<Network>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(|item| item.parse().map_err(|error: NotANetwork| error.to_string()))
+        .collect()
+}
+
+/// How long the parts of a live are.
+pub(super) fn latency(text: &str) -> Result<Latency, String> {
+    match text {
+        "normal" => Ok(Latency::Normal),
+        "low" => Ok(Latency::Low),
+        _ => Err(format!("`{text}` is neither `normal` nor `low`")),
+    }
+}
+
+pub(super) fn secret(text: &str) -> Result<Secret, String> {
+    if text.chars().count() < SECRET_CHARACTERS_MIN {
+        return Err(format!(
+            "it needs at least {SECRET_CHARACTERS_MIN} characters; leave it out and griot makes one"
+        ));
+    }
+    Ok(Secret::new(text))
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("`{text}` is no log filter like `info,griot=debug`: {error}"))
+}
+
+pub(super) fn grace(text: &str) -> Result<Duration, String> {
+    let grace = duration(text)?;
+    if grace > GRACE_MAX {
+        return Err(format!("`{text}` is more than one hour"));
+    }
+    Ok(grace)
+}
+
+/// `500ms`, `120s`, `2m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration, like 500ms, 120s, 2m or 1h");
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number
+        .checked_mul(milliseconds)
+        .map(Duration::from_millis)
+        .ok_or_else(wrong)
+}
+
+fn file_path(text: &str) -> Result<PathBuf, String> {
+    // `sqlite:///srv/x` and `file:///srv/x` are the same file as `sqlite:/srv/x`.
+    let path = text.strip_prefix("//").unwrap_or(text);
+    if path.is_empty() || path.contains('?') {
+        return Err(
+            "a path must follow, like sqlite:./data/griot.db or file:./data/objects".to_owned(),
+        );
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// The candidate that `text` was probably meant to be: at most a third of it differs.
+pub(super) fn nearest(text: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    candidates
+        .map(|candidate| (edits(text, &candidate), candidate))
+        .min_by_key(|(edits, _)| *edits)
+        .filter(|(edits, candidate)| edits * 3 <= candidate.len())
+        .map(|(_, candidate)| candidate)
+}
+
+pub(super) fn suggestion(nearest: Option<&str>) -> String {
+    nearest
+        .map(|nearest| format!("; did you mean `{nearest}`?"))
+        .unwrap_or_default()
+}
+
+/// Levenshtein's distance in bytes.
+fn edits(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.bytes().enumerate() {
+            let substituted = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_at_most_an_hour() {
+        assert_eq!(grace("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(grace("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(grace("1h"), Ok(Duration::from_secs(3_600)));
+        for wrong in [
+            "120",
+            "s",
+            "-1s",
+            "1.5s",
+            "2 m",
+            "99999999999999999999s",
+            "61m",
+        ] {
+            assert!(grace(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_has_scheme_and_host_and_no_slash_at_the_end() {
+        let http = |text| url(text, &["http://", "https://"]);
+        assert_eq!(
+            http("https://live.example.org/").as_deref(),
+            Ok("https://live.example.org")
+        );
+        for wrong in [
+            "live.example.org",
+            "https://",
+            "http://:8000",
+            "rtmp://h",
+            "http://a b",
+            "http://u:p@h",
+        ] {
+            assert!(http(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_are_separated_by_commas() {
+        let two = ["10.0.0.1".parse().unwrap(), "10.1.0.0/16".parse().unwrap()];
+        assert_eq!(networks(" 10.0.0.1, 10.1.0.0/16,"), Ok(two.to_vec()));
+        assert!(networks("10.0.0.1 10.0.0.2").is_err());
+    }
+
+    #[test]
+    fn a_database_url_never_shows_its_password() {
+        let url: DatabaseUrl = "postgres://griot:hunter2@db/griot".parse().unwrap();
+        assert_eq!(format!("{url:?}"), "postgres://***");
+        let error = "mysql://griot:hunter2@db"
+            .parse::<DatabaseUrl>()
+            .unwrap_err();
+        assert!(!error.contains("hunter2"));
+    }
+
+    #[test]
+    fn files_may_be_written_with_or_without_slashes() {
+        let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(PathBuf::from(path)));
+        assert_eq!("sqlite:///srv/griot.db".parse(), sqlite("/srv/griot.db"));
+        assert_eq!("sqlite:griot.db".parse(), sqlite("griot.db"));
+        assert!(
+            "s3://bucket"
+                .parse::<ObjectsUrl>()
+                .unwrap_err()
+                .contains("file:")
+        );
+        assert!("file:".parse::<ObjectsUrl>().is_err());
+    }
+
+    // kitten → sitting is the textbook's distance of 3.
+    #[test]
+    fn edits_are_counted_as_levenshtein_did() {
+        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(edits("", "abc"), 3);
+        assert_eq!(edits("same", "same"), 0);
+    }
+}

@@ -1,0 +1,223 @@
+//! The rooms put together, and taken apart again in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::data_dir::DataDirLock;
+use super::{Addresses, Config, DataDir, Rooms, install_metrics, raise_open_file_limit};
+use crate::accounts::Accounts;
+use crate::base::{Events, Tasks};
+use crate::http;
+use crate::ingest::{self, PublishDoor, RtmpListener};
+use crate::live::{self, Lives};
+
+/// How long a stop waits for lives to park: a disk that hangs must not hold it for ever.
+const PARK_WITHIN: Duration = Duration::from_secs(10);
+/// The same for encoders to hear that we stop.
+const PUBLISHERS_WITHIN: Duration = Duration::from_secs(5);
+/// The same for the database to finish what it was told.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Histograms that nobody fetches are emptied this often.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+const TOKEN_PURGE: Duration = Duration::from_secs(24 * 3_600);
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    rooms: Rooms,
+    ingest: Tasks,
+    lives: Tasks,
+    http: Tasks,
+    upkeep: Tasks,
+    /// Cancelled when a listener ends without having been told to.
+    broken: CancellationToken,
+    _lock: DataDirLock,
+}
+
+/// Starts everything. When it returns, everything listens.
+///
+/// # Errors
+/// What cannot work; the message says which key to change.
+pub async fn start(config: &Config) -> anyhow::Result<Server> {
+    let folder = DataDir::open_or_create(&config.data_dir)?;
+    let lock = folder.lock()?;
+    // What an earlier server noted is not true any more.
+    lock.note("")
+        .context("griot.lock in the data folder cannot be written")?;
+    let open_files = raise_open_file_limit();
+    let metrics = install_metrics()?;
+    let rooms = Rooms::open(config, &mut |step| {
+        let (version, name) = (step.version, &step.name);
+        tracing::info!(version, name, "migration {} of {}", step.step, step.steps);
+    })
+    .await?;
+
+    let live_tasks = Tasks::default();
+    let lives = Lives::new(live::Deps {
+        config: config.live.clone(),
+        store: rooms.store.clone(),
+        accounts: rooms.accounts.clone(),
+        places: rooms.places(config)?,
+        clock: rooms.clock.clone(),
+        ids: rooms.ids.clone(),
+        events: Events::default(),
+        tasks: live_tasks.clone(),
+    });
+    let found = lives
+        .resume()
+        .await
+        .context("the lives of an earlier run cannot be taken up")?;
+
+    let rtmp = bind_rtmp(config, lives.clone())?;
+    // Encoders are told the port that was really taken.
+    let mut addresses = Addresses::asked_for(config);
+    addresses.rtmp = rtmp.local_addr();
+    let page = bind_http(config, &addresses).await?;
+    addresses.http = page.local_addr();
+
+    let broken = CancellationToken::new();
+    let server = Server {
+        addresses,
+        ingest: Tasks::default(),
+        lives: live_tasks,
+        http: Tasks::default(),
+        upkeep: Tasks::default(),
+        broken: broken.clone(),
+        rooms,
+        _lock: lock,
+    };
+    let accounts = &server.rooms.accounts;
+    spawn_upkeep(&server.upkeep, metrics.clone(), accounts.clone());
+    let services = http::Services {
+        lives,
+        accounts: accounts.clone(),
+        store: server.rooms.store.clone(),
+        metrics: Arc::new(move || metrics.render()),
+    };
+    let ends = broken.clone().drop_guard();
+    let tasks = server.ingest.clone();
+    server.ingest.spawn(async move {
+        rtmp.run(tasks).await;
+        drop(ends);
+    });
+    let ends = broken.drop_guard();
+    let tasks = server.http.clone();
+    server.http.spawn(async move {
+        page.run(services, tasks).await;
+        drop(ends);
+    });
+    server
+        ._lock
+        .note(&addresses.to_string())
+        .context("griot.lock in the data folder cannot be written")?;
+    tracing::info!(
+        http = %addresses.http,
+        rtmp = %addresses.rtmp,
+        open_files,
+        resumed = found.resumed,
+        finished = found.finished,
+        failed = found.failed,
+        "griot is ready"
+    );
+    Ok(server)
+}
+
+impl Server {
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Pending as long as both listeners run. Cancel safe.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// Stops in order: what comes in first, what goes out last.
+    pub async fn stop(self) {
+        // No more encoders.
+        self.ingest.stopping().cancel();
+        // Each live ends its publisher with the reason, writes what it has and parks its file.
+        if timeout(PARK_WITHIN, self.lives.stop_and_wait())
+            .await
+            .is_err()
+        {
+            tracing::error!("lives did not park in time; the next start recovers them");
+        }
+        // Encoders that are still being told may take a moment.
+        if timeout(PUBLISHERS_WITHIN, self.ingest.stop_and_wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("encoders did not close in time");
+        }
+        // Viewers get the answers they wait for; `http` bounds that itself.
+        self.http.stop_and_wait().await;
+        self.upkeep.stop_and_wait().await;
+        if timeout(CLOSE_WITHIN, self.rooms.close()).await.is_err() {
+            tracing::warn!("the database did not close in time");
+        }
+        tracing::info!("griot has stopped");
+    }
+}
+
+fn bind_rtmp(config: &Config, lives: Lives) -> anyhow::Result<RtmpListener> {
+    let door: PublishDoor = Arc::new(move |request| {
+        let lives = lives.clone();
+        Box::pin(async move { lives.publish(request).await })
+    });
+    let settings = ingest::Config {
+        rtmp_listen: config.rtmp.listen,
+        ..ingest::Config::default()
+    };
+    RtmpListener::bind(settings, door).with_context(|| {
+        format!(
+            "encoders cannot be heard on {}; end what holds it, or change rtmp.listen (GRIOT_RTMP_LISTEN)",
+            config.rtmp.listen
+        )
+    })
+}
+
+async fn bind_http(config: &Config, addresses: &Addresses) -> anyhow::Result<http::Bound> {
+    let settings = http::Config {
+        listen: config.http.listen,
+        public_url: config.http.public_url.clone(),
+        rtmp_public_url: addresses.rtmp_url(config),
+        rate_limits: config.http.rate_limits,
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        ..http::Config::default()
+    };
+    http::bind(settings).await.with_context(|| {
+        format!(
+            "viewers cannot be answered on {}; end what holds it, or change http.listen (GRIOT_HTTP_LISTEN)",
+            config.http.listen
+        )
+    })
+}
+
+fn spawn_upkeep(tasks: &Tasks, metrics: PrometheusHandle, accounts: Accounts) {
+    let stopping = tasks.stopping();
+    tasks.spawn(async move {
+        let mut upkeep = interval(METRICS_UPKEEP);
+        let mut purge = interval(TOKEN_PURGE);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                _ = purge.tick() => match accounts.purge_tokens().await {
+                    Ok(purged) => tracing::debug!(purged, "forgot expired tokens"),
+                    Err(error) => tracing::warn!(%error, "expired tokens could not be forgotten"),
+                },
+                _ = upkeep.tick() => metrics.run_upkeep(),
+            }
+        }
+    });
+}

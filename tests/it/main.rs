@@ -1,0 +1,17 @@
+//! griot from the outside: the real binary, real encoders, HTTP.
+//!
+//! One binary, so that it is linked once. `support/` starts servers, members, encoders and players; each
+//! other file is an area. Nothing here skips: a tool that is missing fails its test and says how to get it.
+
+mod support;
+
+mod accounts;
+mod architecture;
+mod config;
+mod delivery;
+mod docs;
+mod encoders;
+mod live;
+mod recording;
+mod sessions;
+mod store_contract;

@@ -1,0 +1,228 @@
+//! A griot of its own for each test.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::{Command, ExitStatus, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Member, Process, eventually};
+
+const GRIOT: &str = env!("CARGO_BIN_EXE_griot");
+/// Almamya (contract §7, first of Kaloum).
+const ALMAMYA: &str = "11";
+
+/// A running `griot serve` on free ports, with its data in a temporary folder.
+pub(crate) struct Server {
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    pub(crate) http: String,
+    /// `rtmp://127.0.0.1:PORT/live`.
+    pub(crate) rtmp: String,
+    /// Knows no login; follows no redirect.
+    pub(crate) client: reqwest::Client,
+    process: Process,
+    environment: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts with the defaults of the tests.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts with `settings` (`GRIOT_…` variables) besides the defaults of the tests.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let mut environment = vec![
+            ("GRIOT_DATA_DIR".to_owned(), data.display().to_string()),
+            ("GRIOT_HTTP_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("GRIOT_RTMP_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("GRIOT_HTTP_RATE_LIMITS".to_owned(), "off".to_owned()),
+        ];
+        for (key, value) in settings {
+            environment.retain(|(known, _)| known != key);
+            environment.push(((*key).to_owned(), (*value).to_owned()));
+        }
+        let (process, http, rtmp) = serve(&folder, &environment).await;
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("an HTTP client");
+        Self {
+            http,
+            rtmp,
+            client,
+            process,
+            environment,
+            folder,
+        }
+    }
+
+    /// A new member of quartier Almamya, logged in.
+    pub(crate) async fn member(&self, name: &str) -> Member {
+        self.member_with(name, &["--quartier", ALMAMYA]).await
+    }
+
+    /// A new member without a quartier, logged in.
+    pub(crate) async fn member_without_quartier(&self, name: &str) -> Member {
+        self.member_with(name, &[]).await
+    }
+
+    async fn member_with(&self, name: &str, options: &[&str]) -> Member {
+        let email = format!("{name}@example.org");
+        let password = "une-phrase-de-passe";
+        let mut arguments = vec!["user", "add", name, "--email", &email];
+        arguments.extend_from_slice(options);
+        arguments.push("--password-stdin");
+        let answer = self.griot_with_stdin(&arguments, password);
+        let id = answer["id"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("`griot user add` printed {answer}"));
+        Member::log_in(self, id, &email, password).await
+    }
+
+    /// Runs another `griot` command on the same data; returns the JSON that it prints.
+    pub(crate) fn griot(&self, arguments: &[&str]) -> Value {
+        self.griot_with_stdin(arguments, "")
+    }
+
+    fn griot_with_stdin(&self, arguments: &[&str], stdin: &str) -> Value {
+        let mut child = Command::new(GRIOT)
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("griot starts");
+        let mut pipe = child.stdin.take().expect("stdin is piped");
+        // A command that reads no stdin may be gone already.
+        drop(pipe.write_all(format!("{stdin}\n").as_bytes()));
+        drop(pipe);
+        let output = child.wait_with_output().expect("griot ends");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "griot {arguments:?} failed with {}:\n{stdout}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_str(&stdout).unwrap_or_else(|error| {
+            panic!("griot {arguments:?} printed no JSON ({error}):\n{stdout}")
+        })
+    }
+
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process.said()
+    }
+
+    /// Asks for an orderly stop (SIGTERM) and returns how it went.
+    pub(crate) async fn terminate(&self) -> ExitStatus {
+        self.stop_by(Signal::TERM).await
+    }
+
+    /// Sends a signal, and returns how the server ended.
+    pub(crate) async fn stop_by(&self, signal: Signal) -> ExitStatus {
+        self.process.signal(signal);
+        self.process.ended().await
+    }
+
+    /// Kills it (-9), as a crash would.
+    pub(crate) async fn kill(&self) {
+        self.process.kill().await;
+    }
+
+    /// Starts it again on the same data and the same ports, after [`Self::terminate`] or [`Self::kill`].
+    pub(crate) async fn start_again(&mut self) {
+        let port = |url: &str| {
+            url.split("//")
+                .nth(1)
+                .and_then(|rest| rest.split('/').next())
+                .expect("an address in the URL")
+                .to_owned()
+        };
+        for (key, value) in &mut self.environment {
+            match key.as_str() {
+                "GRIOT_HTTP_LISTEN" => *value = port(&self.http),
+                "GRIOT_RTMP_LISTEN" => *value = port(&self.rtmp),
+                _ => {}
+            }
+        }
+        let (process, _, _) = serve(&self.folder, &self.environment).await;
+        self.process = process;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(60).collect();
+            eprintln!("--- the server's last words ---");
+            for line in tail.iter().rev() {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+/// Starts a server that cannot start; returns how it ended and what it said.
+pub(crate) async fn serve_in_vain(settings: &[(&str, &str)]) -> (ExitStatus, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let process = Process::start(
+        "griot serve",
+        Command::new(GRIOT)
+            .arg("serve")
+            .env("GRIOT_DATA_DIR", folder.path().join("data"))
+            .env("GRIOT_HTTP_LISTEN", "127.0.0.1:0")
+            .env("GRIOT_RTMP_LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().copied())
+            .current_dir(folder.path()),
+    );
+    (process.ended().await, process.said())
+}
+
+/// Starts `griot serve` and waits for its line; returns the two addresses.
+async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, String, String) {
+    let line = folder.path().join("ready");
+    let stdout = File::create(&line).expect("a file for stdout");
+    let process = Process::start_with_stdout(
+        "griot serve",
+        Command::new(GRIOT)
+            .arg("serve")
+            .envs(environment.iter().cloned())
+            .current_dir(folder.path()),
+        Some(stdout.into()),
+    );
+    let (http, rtmp) = eventually("griot serve is ready", || async {
+        let printed = std::fs::read_to_string(&line).unwrap_or_default();
+        assert!(
+            process.runs(),
+            "griot serve ended before it was ready:\n{printed}{}",
+            process.said()
+        );
+        ready_line(&printed).ok_or(printed)
+    })
+    .await;
+    (process, http, rtmp)
+}
+
+/// `griot ready http=URL rtmp=URL`, once the whole line is there.
+fn ready_line(printed: &str) -> Option<(String, String)> {
+    let (line, _) = printed.split_once('\n')?;
+    let value = |name: &str| {
+        line.split_whitespace()
+            .find_map(|word| word.strip_prefix(name))
+            .map(|url| url.trim_end_matches('/').to_owned())
+    };
+    assert!(
+        line.starts_with("griot ready "),
+        "serve printed an unknown line: {line}"
+    );
+    Some((value("http=")?, value("rtmp=")?))
+}
