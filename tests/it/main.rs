@@ -11,6 +11,7 @@ mod config;
 mod delivery;
 mod docs;
 mod encoders;
+mod hls_rules;
 mod live;
 mod recording;
 mod sessions;
