@@ -357,11 +357,14 @@ impl Assembly {
     /// moves to the beginning. Returns by how much.
     fn close_hole(&mut self, dts: i64) -> i64 {
         let mut hole = dts - self.line.max(self.decode_end);
-        if let Some(front) = self.sound.as_ref().and_then(|sound| sound.queue().front()) {
-            let begins = Ticks(front.start)
-                .rescale(self.audio_rate, Timescale::VIDEO)
-                .0;
-            hole = hole.min(begins - self.lag - self.line);
+        if let Some(sound) = &self.sound
+            && let (Some(front), Some(room)) = (sound.queue().front(), sound.room())
+        {
+            let to_video =
+                |samples: i64| Ticks(samples).rescale(self.audio_rate, Timescale::VIDEO).0;
+            hole = hole
+                .min(to_video(front.start) - self.lag - self.line)
+                .min(to_video(room) - 1);
         }
         let hole = hole.max(0);
         let by = self.to_audio(hole);
@@ -378,16 +381,10 @@ impl Assembly {
         let Some(sound) = &mut self.sound else {
             return false;
         };
-        let begins_before = |sound: &SoundLane| {
-            sound
-                .queue()
-                .front()
-                .is_some_and(|front| front.start < until)
-        };
-        if !begins_before(sound) {
+        if !sound.reaches(until) {
             self.counters.silence_inserted += sound.fill_until(until);
         }
-        begins_before(sound)
+        sound.reaches(until)
     }
 
     /// Sound has come: without pictures it makes the parts, with them only once they are missing. Returns by how
@@ -400,6 +397,13 @@ impl Assembly {
         let mut closed = 0;
         while self.sound_end() - self.lag >= self.line + self.length.natural + PATIENCE {
             let natural = self.line + self.length.natural;
+            if self
+                .sound
+                .as_ref()
+                .is_none_or(|sound| sound.queue().is_empty())
+            {
+                break;
+            }
             if self.pictures.is_empty() && !self.sound_reaches(natural) {
                 let hole = self.close_hole(i64::MAX);
                 closed += hole;
@@ -480,7 +484,7 @@ impl Assembly {
             if self.has_video && sound.is_missing(until) {
                 self.counters.silence_inserted += sound.fill_until(until);
             }
-            sounds = sound.take(until);
+            sounds = sound.take(until, self.pictures.is_empty());
         }
         self.write_part(end, sounds, out);
     }

@@ -452,9 +452,11 @@ impl Packager {
         self.target = PartTarget::Parts {
             duration: Ticks(limit),
         };
-        self.grid = Some(FrameGrid::new(measured));
-        self.assembly
-            .set_length(PartLength::of_frames(limit, measured.duration));
+        let length = PartLength::of_frames(limit, measured.duration);
+        let mut grid = FrameGrid::new(measured);
+        grid.set_slew((limit - length.natural) / measured.duration.whole(limit).max(1));
+        self.grid = Some(grid);
+        self.assembly.set_length(length);
     }
 
     /// Without pictures the first frame tells all: the most whole frames of its length.
@@ -530,10 +532,18 @@ impl Packager {
         let wants_key = frame.key && self.assembly.wants_key();
         let placed = match &mut self.grid {
             Some(grid) => {
+                let before = grid.duration();
                 if wants_key {
-                    grid.settle();
+                    grid.settle(frame.dts.0);
                 }
-                grid.place(frame.dts.0, (frame.pts - frame.dts).0)
+                let placed = grid.place(frame.dts.0, (frame.pts - frame.dts).0);
+                if let PartTarget::Parts { duration } = self.target
+                    && grid.duration() != before
+                {
+                    self.assembly
+                        .set_length(PartLength::of_frames(duration.0, grid.duration()));
+                }
+                placed
             }
             None => raw(&frame),
         };
@@ -553,12 +563,6 @@ impl Packager {
         let counters = &mut self.assembly.counters;
         counters.off_grid += u64::from(!placed.on_grid);
         counters.grid_lost += u64::from(placed.lost);
-        if let (true, Some(grid), PartTarget::Parts { duration }) =
-            (placed.lost, &self.grid, self.target)
-        {
-            let length = PartLength::of_frames(duration.0, grid.duration());
-            self.assembly.set_length(length);
-        }
         let duration = placed.duration.clamp(1, self.assembly.length().natural);
         let picture = Unfinished {
             dts: placed.dts,

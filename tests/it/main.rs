@@ -14,4 +14,4 @@ mod encoders;
 mod live;
 mod recording;
 mod sessions;
-mod start;
+mod store_contract;

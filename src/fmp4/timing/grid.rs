@@ -21,8 +21,10 @@ pub(in crate::fmp4) struct FrameGrid {
     duration: FrameDuration,
     /// A place of the grid.
     anchor: i64,
-    /// Mean of what pictures came late, sixteenths of a tick.
-    late_16: i64,
+    /// Mean of what pictures came late, eighths of a tick.
+    late_8: i64,
+    /// How much longer or shorter a frame may be made to follow the clock at once, ticks.
+    slew: i64,
     /// Rises by four with each picture off the grid, falls by one with each on it.
     misses: u32,
     /// Where the long measurement began and how many frames ago.
@@ -51,7 +53,8 @@ impl FrameGrid {
         Self {
             duration: measured.duration,
             anchor: measured.anchor,
-            late_16: 0,
+            late_8: 0,
+            slew: 0,
             misses: 0,
             baseline: None,
             history: Vec::with_capacity(HISTORY),
@@ -66,20 +69,43 @@ impl FrameGrid {
     /// A session begins with a picture at `dts`: the distance stays, the place is new.
     pub(in crate::fmp4) fn restart(&mut self, dts: i64) {
         self.anchor = dts;
-        self.late_16 = 0;
+        self.late_8 = 0;
         self.misses = 0;
         self.baseline = None;
         self.history.clear();
     }
 
+    /// Lets frames be up to `slew` ticks longer or shorter than the grid's, so that its clock is followed at once; by
+    /// default only segments' beginnings follow it.
+    pub(in crate::fmp4) fn set_slew(&mut self, slew: i64) {
+        self.slew = slew.max(0);
+    }
+
     /// Follows the drift of the publisher's clock. Called at the key frame that begins a segment: its first part may
     /// be short, so that a longer frame there harms no rule.
-    pub(in crate::fmp4) fn settle(&mut self) {
-        let late = self.late_16 / 16;
+    /// `dts` is the key frame's.
+    pub(in crate::fmp4) fn settle(&mut self, dts: i64) {
+        let late = self.late_8 / 8;
         if late.abs() > SETTLED {
             self.anchor += late;
-            self.late_16 = 0;
+            self.late_8 = 0;
         }
+        let place = self.anchor + self.duration.times(self.duration.count(dts - self.anchor));
+        let since = self
+            .history
+            .last()
+            .map_or(0, |last| self.duration.count(dts - last));
+        if self.correct(dts, since) && (dts - place).abs() <= TOLERANCE {
+            self.anchor = place;
+        }
+    }
+
+    /// Follows the clock by a little, once it is off by more than blur.
+    fn follow(&mut self) {
+        let late = self.late_8 / 8;
+        let step = (late.abs() - SETTLED).clamp(0, self.slew) * late.signum();
+        self.anchor += step;
+        self.late_8 -= step * 8;
     }
 
     /// Puts a picture where it belongs; one that is off the grid stays where it is, and the grid goes on from there.
@@ -92,7 +118,7 @@ impl FrameGrid {
             return self.off_grid(dts, offset);
         }
         self.misses = self.misses.saturating_sub(1);
-        self.late_16 += late - self.late_16 / 16;
+        self.late_8 += late - self.late_8 / 8;
         let count = self.duration.count(offset);
         let snapped = self.anchor + self.duration.times(at + count) - place;
         let offset = if (offset - snapped).abs() <= OFFSET_TOLERANCE {
@@ -100,6 +126,7 @@ impl FrameGrid {
         } else {
             offset
         };
+        self.follow();
         Placed {
             dts: place,
             offset,
@@ -123,9 +150,9 @@ impl FrameGrid {
 
     fn off_grid(&mut self, dts: i64, offset: i64) -> Placed {
         self.anchor = dts;
-        self.late_16 = 0;
+        self.late_8 = 0;
         self.misses += 4;
-        self.correct(dts);
+        self.correct(dts, 0);
         let lost = self.misses >= 40;
         if lost {
             self.misses = 0;
@@ -143,24 +170,27 @@ impl FrameGrid {
         }
     }
 
-    /// A picture off the grid may mean that the distance is a little wrong (30 for 29.97): some seconds tell.
-    fn correct(&mut self, dts: i64) {
+    /// The distance may be a little wrong (30 for 29.97): some seconds tell. Whether it was. `dts` is `since` frames
+    /// after the last one remembered.
+    fn correct(&mut self, dts: i64, since: i64) -> bool {
         let Some((start, frames)) = self.baseline else {
-            return;
+            return false;
         };
         let elapsed = dts - start;
+        let frames = frames + since;
         let error = elapsed - self.duration.times(frames);
         // Below a second or so a common rate cannot be told from its neighbour; an error of whole frames is a hole.
         if elapsed < 90_000 || error.abs() * 100 > elapsed {
-            return;
+            return false;
         }
         let near = |common: &FrameDuration| (common.times(frames) - elapsed).abs() <= TOLERANCE;
         if near(&self.duration) {
-            return;
+            return false;
         }
         self.duration = FrameDuration::common()
             .find(near)
             .unwrap_or(FrameDuration::new(elapsed, frames));
+        true
     }
 }
 
@@ -205,7 +235,7 @@ mod tests {
             // 100 millionths slow.
             let real = n * 3_000 + n * 3 / 10;
             if n % 120 == 0 {
-                grid.settle();
+                grid.settle(real / MILLI * MILLI);
             }
             let placed = grid.place(real / MILLI * MILLI, 0);
             off += i64::from(!placed.on_grid);

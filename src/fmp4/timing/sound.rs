@@ -51,6 +51,8 @@ pub(in crate::fmp4) struct SoundLane {
     silence: Option<Silence>,
     /// Where the chain ends; `None` before the run's first sound.
     end: Option<i64>,
+    /// Where the last frame ends that was taken.
+    taken_end: Option<i64>,
     /// Where the session's first picture is; sound may not begin a whole frame before.
     floor: i64,
     /// Whether a frame of the encoder's was placed in this session.
@@ -81,6 +83,7 @@ impl SoundLane {
             rate: i64::from(rate),
             silence,
             end,
+            taken_end: end,
             floor: 0,
             started: false,
             late_16: 0,
@@ -98,7 +101,10 @@ impl SoundLane {
         self.started = false;
         self.late_16 = 0;
         self.lost = false;
-        self.queue.clear();
+        if !self.queue.is_empty() {
+            self.queue.clear();
+            self.end = self.taken_end;
+        }
     }
 
     /// Where the chain ends.
@@ -235,10 +241,24 @@ impl SoundLane {
         self.fill(end, (until - end).max(0) / length)
     }
 
-    /// Takes the frames that begin before `until`.
-    pub(in crate::fmp4) fn take(&mut self, until: i64) -> Vec<Sound> {
+    /// Whether there is a frame that begins before `until`, or that follows the last one taken without a hole.
+    pub(in crate::fmp4) fn reaches(&self, until: i64) -> bool {
+        let front = self.queue.front().map(|sound| sound.start);
+        front.is_some_and(|front| front < until || Some(front) == self.taken_end)
+    }
+
+    /// Takes the frames that begin before `until`; at least one if `some`.
+    pub(in crate::fmp4) fn take(&mut self, until: i64, some: bool) -> Vec<Sound> {
         let count = self.queue.partition_point(|sound| sound.start < until);
-        self.queue.drain(..count).collect()
+        self.take_first(count.max(usize::from(some)))
+    }
+
+    fn take_first(&mut self, count: usize) -> Vec<Sound> {
+        let taken: Vec<Sound> = self.queue.drain(..count.min(self.queue.len())).collect();
+        if let Some(last) = taken.last() {
+            self.taken_end = Some(last.start + last.samples);
+        }
+        taken
     }
 
     /// How many frames from the front fit into `limit` samples; `None` while more may come that fit.
@@ -263,7 +283,13 @@ impl SoundLane {
         let fitting = self
             .queue
             .partition_point(|sound| sound.start + sound.samples - first <= limit);
-        self.queue.drain(..fitting.max(1)).collect()
+        self.take_first(fitting.max(1))
+    }
+
+    /// How much earlier what is not yet taken could be.
+    pub(in crate::fmp4) fn room(&self) -> Option<i64> {
+        let front = self.queue.front()?.start;
+        Some(front - self.taken_end.unwrap_or(i64::MIN / 4))
     }
 
     /// What was placed and not yet taken moves `by` samples earlier.
@@ -366,7 +392,7 @@ mod tests {
     fn a_drifting_clock_is_followed_by_whole_frames() {
         for drift in [-2_000, 2_000] {
             let mut lane = lane();
-            let (mut silence, mut dropped) = (0, 0_u32);
+            let (mut silence, mut dropped) = (0u64, 0u64);
             // Half a thousandth over 200 s: 100 ms, that is 4.7 frames.
             for n in 0..9_375 {
                 match accept(&mut lane, n * FRAME + n * FRAME / drift) {
@@ -425,7 +451,7 @@ mod tests {
     fn a_second_session_goes_on_behind_the_first() {
         let mut lane = lane();
         accept(&mut lane, 0);
-        lane.take(i64::MAX);
+        lane.take(i64::MAX, false);
         lane.start(4_000);
         assert_eq!(
             accept(&mut lane, 3_900),
