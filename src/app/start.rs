@@ -48,7 +48,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     let folder = DataDir::open_or_create(&config.data_dir)?;
     let lock = folder.lock()?;
     // What an earlier server noted is not true any more.
-    lock.note("").context("griot.lock in the data folder cannot be written")?;
+    lock.note("")
+        .context("griot.lock in the data folder cannot be written")?;
     let open_files = raise_open_file_limit();
     let metrics = install_metrics()?;
     let rooms = Rooms::open(config, &mut |step| {
