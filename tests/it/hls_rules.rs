@@ -339,7 +339,7 @@ impl Audience {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn every_playlist_of_the_model_producer_obeys_the_rfc(
@@ -386,6 +386,18 @@ fn a_long_live_obeys_the_rfc_with_and_without_a_window() {
         let told = Audience::new(config(window_s, 30), story).play();
         assert!(told.is_ok(), "{}", told.err().unwrap_or_default());
     }
+}
+
+#[test]
+fn runs_that_leave_a_sliding_window_take_their_discontinuities_along() {
+    let mut session = long_session(3_600, 1_000);
+    (session.length_ms, session.changed) = (45_000, true);
+    let story = model(&[session; 4], 200);
+    let told = Audience::new(config(Some(30), 30), story).play();
+    let window = told.unwrap_or_else(|fault| panic!("{fault}"));
+    let text = window.snapshot().playlist(FULL, &[]);
+    let text = String::from_utf8(text.to_vec()).expect("ASCII");
+    assert!(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:3\n"), "{text}");
 }
 
 #[test]

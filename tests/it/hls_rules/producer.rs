@@ -80,8 +80,8 @@ pub(crate) fn sessions(longest_ms: i64) -> impl Strategy<Value = Vec<Session>> {
         rates(),
         500..12_000_i64,
         300..longest_ms,
-        0..100_000_i64,
-        -10_000..10_000_i64,
+        prop_oneof![0..3_000_i64, 0..100_000_i64],
+        prop_oneof![Just(0), -3_600_000..10_000_i64],
         (any::<bool>(), any::<bool>(), any::<bool>()),
         0..6_u8,
     );
@@ -133,7 +133,10 @@ pub(crate) fn model(sessions: &[Session], part_max_ms: i64) -> Story {
             cutter.run += u32::from(index > 0);
             story.steps.push(Step::Run(cutter.run));
         }
-        story.steps.push(Step::Session(wall));
+        // An encoder may also change its configuration in the middle of a session.
+        if index == 0 || !session.changed || session.trouble != 2 {
+            story.steps.push(Step::Session(wall));
+        }
         cutter.session(session, ms(part_max_ms), part_target, &mut story.steps);
         wall = Timestamp(wall.0 + session.length_ms * 1_000);
     }
