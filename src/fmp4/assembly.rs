@@ -541,9 +541,19 @@ impl Assembly {
         if !self.pictures.is_empty() {
             self.close_part(self.open_end(), out);
         }
-        let limit = self.to_audio(self.length.natural);
-        while let Some(sound) = &mut self.sound {
-            let sounds = sound.take_fitting(limit);
+        let one_part = self.to_audio(self.length.natural);
+        loop {
+            let beside = self.to_audio(self.line + self.lag + self.length.natural);
+            let Some(sound) = &mut self.sound else { break };
+            let Some(front) = sound.queue().front() else {
+                break;
+            };
+            let until = if self.has_video {
+                beside
+            } else {
+                front.start + one_part
+            };
+            let sounds = sound.take_ending_by(until);
             let Some(last) = sounds.last() else { break };
             let sound_end = Ticks(last.start + last.samples)
                 .rescale(self.audio_rate, Timescale::VIDEO)

@@ -30,6 +30,8 @@ mod packager;
 mod properties;
 mod scan;
 mod scan_boxes;
+#[cfg(test)]
+mod scenarios;
 mod silence;
 mod tables;
 #[cfg(test)]

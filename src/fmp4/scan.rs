@@ -275,3 +275,182 @@ impl<R: Read + Seek> Window<'_, R> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fmp4::testing::{Encoder, indexes, packager, parts, session};
+    use crate::fmp4::{SegmentIndex, finalise};
+
+    /// A file of two seconds, and the index of its parts.
+    fn file() -> (TrackSet, Vec<u8>, SegmentIndex) {
+        let encoder = Encoder::default().with_b_frames();
+        let mut packager = packager(encoder.tracks(), Some(30.0));
+        let packed = session(&mut packager, encoder.seconds(2.0));
+        let mut bytes = packager.head().to_vec();
+        for part in parts(&packed) {
+            bytes.extend_from_slice(&part.bytes);
+        }
+        (
+            encoder.tracks(),
+            bytes,
+            SegmentIndex {
+                parts: indexes(&packed)
+                    .into_iter()
+                    .flat_map(|index| index.parts)
+                    .collect(),
+            },
+        )
+    }
+
+    fn pictured(parts: &[PartIndex]) -> usize {
+        parts
+            .iter()
+            .filter(|part| part.runs[0].track == TrackKind::Video)
+            .count()
+    }
+
+    #[test]
+    fn a_whole_file_is_found_as_it_was_written() {
+        let (tracks, bytes, index) = file();
+        let scan = scan(&mut Cursor::new(&bytes)).unwrap();
+        assert_eq!(scan.head.tracks, tracks);
+        assert_eq!((scan.tail, scan.head.finalised_end), (Tail::Clean, None));
+        // Parts of sound alone have no duration of their own in the file; the others do.
+        let whole = pictured(&index.parts);
+        assert_eq!(scan.parts[..whole], index.parts[..whole]);
+        assert_eq!(scan.parts.len(), index.parts.len());
+    }
+
+    #[test]
+    fn a_file_torn_anywhere_gives_its_whole_parts() {
+        let (_, bytes, index) = file();
+        let head = scan_head(&mut Cursor::new(&bytes)).unwrap();
+        for length in usize::try_from(head.length).unwrap()..bytes.len() {
+            let scan = scan(&mut Cursor::new(&bytes[..length])).unwrap();
+            let mut end = head.length;
+            let whole = index.parts.iter().take_while(|part| {
+                end += u64::from(part.length);
+                end <= length as u64
+            });
+            assert_eq!(scan.parts.len(), whole.count(), "torn at {length}");
+            let is_clean = scan.data_end == length as u64;
+            assert_eq!(scan.tail, if is_clean { Tail::Clean } else { Tail::Torn });
+        }
+        for length in 0..usize::try_from(head.length).unwrap() {
+            assert!(scan(&mut Cursor::new(&bytes[..length])).is_err());
+        }
+    }
+
+    #[test]
+    fn each_step_of_finishing_is_recognised() {
+        let (tracks, mut bytes, index) = file();
+        let data_end = bytes.len() as u64;
+        let finalised = finalise(&tracks, [&index], data_end).unwrap();
+        bytes.extend_from_slice(&finalised.moov);
+        let found = scan(&mut Cursor::new(&bytes)).unwrap();
+        assert_eq!(
+            (found.tail, found.head.finalised_end, found.data_end),
+            (Tail::Moov, None, data_end)
+        );
+        let torn = scan(&mut Cursor::new(&bytes[..bytes.len() - 1])).unwrap();
+        assert_eq!((torn.tail, torn.data_end), (Tail::Torn, data_end));
+        bytes[36..52].copy_from_slice(&finalised.mdat_header);
+        let found = scan(&mut Cursor::new(&bytes)).unwrap();
+        assert_eq!(
+            (found.tail, found.head.finalised_end),
+            (Tail::Moov, Some(data_end))
+        );
+        assert_eq!(found.parts.len(), index.parts.len());
+    }
+
+    #[test]
+    fn a_scan_goes_on_behind_what_is_known() {
+        let (_, bytes, index) = file();
+        let mut reader = Cursor::new(&bytes);
+        let head = scan_head(&mut reader).unwrap();
+        let known: u64 = index.parts[..4]
+            .iter()
+            .map(|part| u64::from(part.length))
+            .sum();
+        let from = head.length + known;
+        let scan = scan_parts(&mut reader, head, Some(from)).unwrap();
+        let whole = pictured(&index.parts);
+        assert_eq!(scan.parts[..whole - 4], index.parts[4..whole]);
+        assert_eq!(scan.data_end, bytes.len() as u64);
+    }
+
+    #[test]
+    fn every_configuration_comes_back() {
+        use crate::av::{AudioCodec, AudioConfig, VideoCodec, VideoConfig};
+        let audio =
+            |codec, codecs: &str, record: &'static [u8], sample_rate, frame_samples| AudioConfig {
+                codec,
+                sample_rate,
+                channels: 2,
+                frame_samples,
+                record: bytes::Bytes::from_static(record),
+                codecs: codecs.to_owned(),
+            };
+        let video = |codec, codecs: &str| VideoConfig {
+            codec,
+            width: 1_920,
+            height: 1_080,
+            record: bytes::Bytes::from_static(&[1, 2, 3]),
+            codecs: codecs.to_owned(),
+        };
+        let sets = [
+            (
+                video(VideoCodec::Hevc, "hvc1.1.6.L93.B0"),
+                audio(AudioCodec::Opus, "opus", &[0; 11], 48_000, 960),
+            ),
+            (
+                video(VideoCodec::Av1, "av01.0.04M.08"),
+                audio(AudioCodec::Mp3, "mp4a.40.34", &[], 44_100, 1_152),
+            ),
+            (
+                video(VideoCodec::Vp9, "vp09.00.31.08"),
+                audio(AudioCodec::Mp3, "mp4a.40.34", &[], 22_050, 576),
+            ),
+            // HE-AAC by explicit signalling, and object type 42 by its escape.
+            (
+                video(VideoCodec::H264, "avc1.64001f"),
+                audio(
+                    AudioCodec::Aac,
+                    "mp4a.40.5",
+                    &[0x2b, 0x92, 8, 0],
+                    44_100,
+                    2_048,
+                ),
+            ),
+            (
+                video(VideoCodec::H264, "avc1.64001f"),
+                audio(AudioCodec::Aac, "mp4a.40.42", &[0xf9, 0x46], 96_000, 1_024),
+            ),
+        ];
+        for (video, audio) in sets {
+            let tracks = TrackSet {
+                video: Some(video),
+                audio: Some(audio),
+            };
+            let head = packager(tracks.clone(), None).head();
+            assert_eq!(scan(&mut Cursor::new(&head)).unwrap().head.tracks, tracks);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damage_never_panics(at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 1..9)) {
+            let (_, mut file, _) = file();
+            let at = at.index(file.len() - bytes.len());
+            file[at..at + bytes.len()].copy_from_slice(&bytes);
+            if let Ok(found) = scan(&mut Cursor::new(&file)) {
+                prop_assert!(found.data_end <= file.len() as u64 && found.parts.len() <= 12);
+            }
+        }
+    }
+}

@@ -15,4 +15,5 @@ mod hls_rules;
 mod live;
 mod recording;
 mod sessions;
+mod start;
 mod store_contract;

@@ -275,15 +275,12 @@ impl SoundLane {
         (fitting < self.queue.len() || !another).then_some(fitting.max(1))
     }
 
-    /// Takes the frames from the front that end within `limit` samples of the first one's start; at least one, if any.
-    pub(in crate::fmp4) fn take_fitting(&mut self, limit: i64) -> Vec<Sound> {
-        let Some(first) = self.queue.front().map(|sound| sound.start) else {
-            return Vec::new();
-        };
-        let fitting = self
+    /// Takes the frames that end by `until`; at least one, if there is any.
+    pub(in crate::fmp4) fn take_ending_by(&mut self, until: i64) -> Vec<Sound> {
+        let count = self
             .queue
-            .partition_point(|sound| sound.start + sound.samples - first <= limit);
-        self.take_first(fitting.max(1))
+            .partition_point(|sound| sound.start + sound.samples <= until);
+        self.take_first(count.max(1))
     }
 
     /// How much earlier what is not yet taken could be.
