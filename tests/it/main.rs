@@ -12,6 +12,7 @@ mod delivery;
 mod docs;
 mod encoders;
 mod live;
+mod migrations;
 mod recording;
 mod sessions;
 mod store_contract;
