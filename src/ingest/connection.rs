@@ -80,6 +80,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         config,
         session: ServerSession::new(Limits::default(), random_array()),
         demuxer: Demuxer::new(),
+        claims: None,
         input: BytesMut::with_capacity(READ_BYTES),
         received: metrics::counter!("griot_rtmp_bytes_total"),
     };
@@ -116,6 +117,8 @@ struct Connection<'a, S> {
     config: &'a Config,
     session: ServerSession,
     demuxer: Demuxer,
+    /// What onMetaData said last.
+    claims: Option<StreamMetadata>,
     /// At most [`READ_BYTES`]: filled by one read, emptied by the session but for a part of a header.
     input: BytesMut,
     received: metrics::Counter,
@@ -259,7 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Event::Audio { timestamp_ms, body } => {
                     self.demuxer.audio(timestamp_ms, body, &mut outputs)
                 }
+                // GStreamer repeats them several times a second.
+                Event::Metadata(claims) if self.claims.as_ref() == Some(&claims) => Ok(()),
                 Event::Metadata(claims) => {
+                    self.claims = Some(claims.clone());
                     media.extend(claims.frame_rate.map(Media::FrameRateHint));
                     media.extend(claimed_bit_rate(&claims).map(Media::BitRateHint));
                     media.extend(claims.encoder.map(Media::Encoder));
