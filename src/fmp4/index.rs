@@ -359,3 +359,106 @@ fn decode_run(
     expected.base = run_end(&run).0;
     Some(run)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fmp4::testing::{Encoder, indexes, packager, session};
+
+    fn samples(track: TrackKind) -> impl Strategy<Value = Vec<Sample>> {
+        let sample = (
+            any::<u32>(),
+            prop_oneof![Just(3_000), any::<u32>()],
+            any::<u32>(),
+            any::<bool>(),
+        );
+        let sample = sample.prop_map(move |(size, duration, offset, key)| Sample {
+            size,
+            duration,
+            composition_offset: if track == TrackKind::Video { offset } else { 0 },
+            key: key || track == TrackKind::Audio,
+        });
+        prop::collection::vec(sample, 1..9)
+    }
+
+    fn run(track: TrackKind) -> impl Strategy<Value = TrackRun> {
+        (any::<i64>(), any::<u32>(), samples(track)).prop_map(
+            move |(base, data_offset, samples)| TrackRun {
+                track,
+                base_decode_time: Ticks(base),
+                data_offset,
+                samples,
+            },
+        )
+    }
+
+    fn part() -> impl Strategy<Value = PartIndex> {
+        let runs = prop_oneof![
+            run(TrackKind::Video).prop_map(|run| vec![run]),
+            run(TrackKind::Audio).prop_map(|run| vec![run]),
+            (run(TrackKind::Video), run(TrackKind::Audio))
+                .prop_map(|(video, audio)| vec![video, audio]),
+        ];
+        (
+            any::<u32>(),
+            any::<i64>(),
+            any::<i64>(),
+            any::<bool>(),
+            runs,
+        )
+            .prop_map(|(length, start, duration, independent, runs)| PartIndex {
+                length,
+                start: Ticks(start),
+                duration: Ticks(duration),
+                independent,
+                runs,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_are_read_as_written(parts in prop::collection::vec(part(), 0..9)) {
+            let index = SegmentIndex { parts };
+            prop_assert_eq!(SegmentIndex::decode(&index.encode()), Ok(index));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _: Result<SegmentIndex, IndexError> = SegmentIndex::decode(&bytes);
+            if let Some(first) = bytes.first_mut() {
+                *first = VERSION;
+            }
+            let _: Result<SegmentIndex, IndexError> = SegmentIndex::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn another_version_or_a_cut_is_refused() {
+        let encoder = Encoder::default().with_b_frames();
+        let mut packager = packager(encoder.tracks(), Some(30.0));
+        let packed = session(&mut packager, encoder.seconds(2.0));
+        let bytes = indexes(&packed)[0].encode();
+        for cut in 0..bytes.len() {
+            assert_eq!(
+                SegmentIndex::decode(&bytes[..cut]),
+                Err(IndexError::Damaged)
+            );
+        }
+        let mut newer = bytes.clone();
+        newer[0] = 2;
+        assert_eq!(SegmentIndex::decode(&newer), Err(IndexError::Version(2)));
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(SegmentIndex::decode(&longer), Err(IndexError::Damaged));
+    }
+
+    #[test]
+    fn two_seconds_take_half_a_kilobyte() {
+        let encoder = Encoder::default().with_b_frames();
+        let mut packager = packager(encoder.tracks(), Some(30.0));
+        let packed = session(&mut packager, encoder.seconds(2.0));
+        let bytes = indexes(&packed)[0].encode();
+        assert!(bytes.len() < 512, "{}", bytes.len());
+    }
+}

@@ -16,14 +16,27 @@
 //! end    moov                appended at the end
 //! ```
 
+mod assembly;
 mod bits;
 mod boxes;
 mod counters;
+mod cut;
 mod finalise;
+mod fragment;
 mod index;
 mod init;
 mod packager;
+#[cfg(test)]
+mod properties;
 mod scan;
+mod scan_boxes;
+#[cfg(test)]
+mod scenarios;
+mod silence;
+mod tables;
+#[cfg(test)]
+mod testing;
+mod timing;
 
 pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};

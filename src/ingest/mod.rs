@@ -5,7 +5,12 @@
 //! which makes the socket wait, which the encoder feels.
 
 mod config;
-mod rtmp;
+mod connection;
+mod listener;
+mod slots;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
-pub use rtmp::{PublishDoor, RtmpListener};
+pub use listener::{PublishDoor, RtmpListener};

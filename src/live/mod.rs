@@ -23,5 +23,7 @@ pub use deps::Deps;
 pub use error::LiveError;
 pub use lives::{Actor, LiveView, Lives, StartLive, StartedLive, StoppedLive};
 pub use playback::Playback;
+#[cfg(test)]
+pub(crate) use publisher::Listening;
 pub use publisher::{Closing, PublishRefusal, PublishRequest, Publisher, SessionEnd};
 pub use resume::Resumed;

@@ -135,3 +135,40 @@ impl Publisher {
         drop(self.to_owner.send(FromPublisher::End(how)).await);
     }
 }
+
+/// The live's side of a [`Publisher`], for the tests of `ingest`.
+#[cfg(test)]
+pub(crate) struct Listening {
+    heard: mpsc::Receiver<FromPublisher>,
+    closing: watch::Sender<Option<Closing>>,
+}
+
+#[cfg(test)]
+impl Listening {
+    /// A publisher whose live takes `depth` unread batches.
+    pub(crate) fn to_publisher(depth: usize) -> (Publisher, Self) {
+        let (to_owner, heard) = mpsc::channel(depth);
+        let (closing, closing_seen) = watch::channel(None);
+        let publisher = Publisher {
+            live: LiveId(1),
+            session: SessionId(2),
+            to_owner,
+            closing: closing_seen,
+        };
+        (publisher, Self { heard, closing })
+    }
+
+    /// The next batch, or how the session ended; a publisher that is dropped counts as that.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Media>, SessionEnd> {
+        match self.heard.recv().await {
+            Some(FromPublisher::Media(media)) => Ok(media),
+            Some(FromPublisher::End(how)) => Err(how),
+            None => Err(SessionEnd::Dropped),
+        }
+    }
+
+    /// Wants the session closed.
+    pub(crate) fn close(&self, reason: Closing) {
+        self.closing.send_replace(Some(reason));
+    }
+}

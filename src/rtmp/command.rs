@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::Limits;
 use super::amf0::{AmfError, Reader, Value, write};
 use super::message::{COMMAND_AMF3, Message};
+use crate::base::Secret;
 
 /// A command of the peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,10 +75,11 @@ pub(super) fn status(level: &str, code: &str, description: &str) -> Value {
 }
 
 /// What `connect` tells about the encoder, all of it optional (7.2.1.1; E-RTMP, "Enhancing NetConnection connect command").
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ConnectClaims {
-    pub(super) app: String,
-    pub(super) tc_url: Option<String>,
+    /// The application and the address: either may hold the key.
+    pub(super) app: Secret,
+    pub(super) tc_url: Option<Secret>,
     pub(super) flash_ver: Option<String>,
     /// Whether any member of Enhanced RTMP is there.
     pub(super) enhanced: bool,
@@ -112,8 +114,8 @@ impl ConnectClaims {
                 .unwrap_or(0.0) as u8
         };
         Self {
-            app: text("app").unwrap_or_default().to_owned(),
-            tc_url: text("tcUrl").map(str::to_owned),
+            app: Secret::new(text("app").unwrap_or_default()),
+            tc_url: text("tcUrl").map(Secret::new),
             flash_ver: text("flashVer").and_then(super::metadata::short_text),
             enhanced: [
                 "fourCcList",

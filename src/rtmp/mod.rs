@@ -18,6 +18,8 @@ mod handshake;
 mod limits;
 mod message;
 mod metadata;
+#[cfg(test)]
+mod probes;
 mod session;
 
 pub use amf0::AmfError;

@@ -71,7 +71,7 @@ impl ServerSession {
             writer: ChunkWriter::new(),
             events: VecDeque::new(),
             output: BytesMut::new(),
-            claims: ConnectClaims::default(),
+            claims: ConnectClaims::of(&Value::Null),
             last_stream_id: 0,
             received_bytes: 0,
             acknowledged_bytes: 0,
@@ -352,12 +352,12 @@ impl ServerSession {
             }
         }
         let name = command.argument(0).as_text().unwrap_or_default();
-        let path = StreamPath::of(&self.claims.app, name);
+        let path = StreamPath::of(self.claims.app.expose(), name);
         self.phase = Phase::Deciding(stream_id);
         self.events
             .push_back(Event::PublishRequested(PublishRequest {
                 app: path.app,
-                tc_url: self.claims.tc_url.clone().map(Secret::new),
+                tc_url: self.claims.tc_url.clone(),
                 name: Secret::new(path.name),
                 query: path.query.map(Secret::new),
                 flash_ver: self.claims.flash_ver.clone(),

@@ -17,10 +17,12 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
+        // In a worktree `.git` is a file.
+        if MADE.contains(&name) {
+            continue;
+        }
         if path.is_dir() {
-            if !MADE.contains(&name) {
-                files(&path, found);
-            }
+            files(&path, found);
         } else {
             found.push(path);
         }

@@ -7,9 +7,13 @@ mod support;
 
 mod accounts;
 mod architecture;
+mod config;
 mod delivery;
 mod docs;
 mod encoders;
+mod hls_rules;
 mod live;
 mod recording;
 mod sessions;
+mod start;
+mod store_contract;
