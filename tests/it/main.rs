@@ -13,6 +13,7 @@ mod docs;
 mod encoders;
 mod hls_rules;
 mod live;
+mod migrations;
 mod recording;
 mod sessions;
 mod start;

@@ -30,7 +30,7 @@ macro_rules! on {
                 lives: a_live_starts_with_its_post_or_not_at_all
                     a_live_changes_only_from_where_it_is_expected a_live_ends_once
                     lives_are_listed_by_page sessions_are_opened_named_and_closed
-                    two_starts_at_once_make_one_live;
+                    two_starts_at_once_make_one_live two_processes_write_in_turn;
                 recordings: a_recording_is_made_once_and_moves_on runs_grow_and_become_final
                     segments_are_appended_in_order_and_grow_their_run gaps_are_closed_once
                     writers_wait_for_each_other;

@@ -245,3 +245,23 @@ pub(super) async fn two_starts_at_once_make_one_live(url: &str) {
         );
     }
 }
+
+/// `griot user add` beside `griot serve`: each transaction reads first and then writes, which SQLite
+/// refuses (`BUSY_SNAPSHOT`, whatever the timeout) unless it began as a writer.
+pub(super) async fn two_processes_write_in_turn(url: &str) {
+    let stores = [(furnished(url).await, AWA), (open(url).await, BINTA)];
+    let processes = stores.into_iter().map(|(store, owner)| {
+        let tasks = griot::base::Tasks::default();
+        tasks.spawn(async move {
+            for turn in 0..50 {
+                let id = turn * 2 + i64::from(owner == AWA) + 1;
+                started(&store, id, owner).await;
+                let ended = store.end_live(LiveId(id), EndReason::Owner, LATER).await;
+                ended.unwrap().unwrap();
+            }
+        })
+    });
+    for process in futures_util::future::join_all(processes).await {
+        process.unwrap();
+    }
+}

@@ -242,7 +242,6 @@ pub(super) async fn gaps_are_closed_once(url: &str) {
     assert!(is_not_found(&store.add_gap(&nowhere).await));
 }
 
-/// A read followed by a write in one transaction, from many tasks: `BUSY_SNAPSHOT` with a deferred one.
 pub(super) async fn writers_wait_for_each_other(url: &str) {
     let store = furnished(url).await;
     recorded(&store).await;
