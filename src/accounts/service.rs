@@ -300,7 +300,6 @@ mod tests {
 
     use super::*;
     use crate::base::{ErrorKind, Timestamp};
-    use crate::store::Config;
 
     const PASSWORD: &str = "correct horse";
 
@@ -311,10 +310,7 @@ mod tests {
     }
 
     async fn house() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("griot.db").display());
-        let store = Store::open(&Config { url }).await.unwrap();
-        crate::geo::seed(&store).await.unwrap();
+        let (folder, store) = crate::store::scratch_store().await;
         let clock = Clock::manual(Timestamp(1_753_267_733_000_000));
         let secret = Secret::new("0123456789abcdef0123456789abcdef");
         let ids = IdMaker::new(clock.clone());

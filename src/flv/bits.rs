@@ -90,12 +90,12 @@ mod tests {
 
     #[test]
     fn exp_golomb_codes_are_those_of_the_standard() {
-        // ISO/IEC 14496-10 table 9-2: 1 → 0, 010 → 1, 011 → 2, 00100 → 3, 00111 → 6.
-        let mut bits = BitReader::new(&[0b1_010_011_0, 0b0100_0011, 0b1_000_0000]);
+        // ISO/IEC 14496-10 table 9-2, one behind the other: 1 → 0, 010 → 1, 011 → 2, 00100 → 3, 00111 → 6.
+        let mut bits = BitReader::new(&[0b1010_0110, 0b0100_0011, 0b1000_0000]);
         let codes: Vec<_> = (0..5).map_while(|_| bits.exp_golomb()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 6]);
         // Table 9-3: code 1 → 1, 2 → −1, 3 → 2.
-        let mut bits = BitReader::new(&[0b010_011_00, 0b100_00000]);
+        let mut bits = BitReader::new(&[0b0100_1100, 0b1000_0000]);
         let signed: Vec<_> = (0..3).map_while(|_| bits.signed_exp_golomb()).collect();
         assert_eq!(signed, [1, -1, 2]);
     }

@@ -526,7 +526,7 @@ mod tests {
                 } else {
                     demuxer.audio(at, tag, &mut outputs)
                 };
-                drop(outcome);
+                let ends = outcome.is_err();
                 for output in outputs {
                     match output {
                         Output::Config(CodecConfig::Video(config)) => {
@@ -547,6 +547,9 @@ mod tests {
                         }
                         Output::Ignored(_) => {}
                     }
+                }
+                if ends {
+                    break;
                 }
             }
         }

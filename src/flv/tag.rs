@@ -193,7 +193,7 @@ fn sound(data: Bytes) -> Content {
     }
 }
 
-/// Takes all ModEx packets and gives the packet type behind them and the nanoseconds they ask for.
+/// Takes all `ModEx` packets and gives the packet type behind them and the nanoseconds they ask for.
 fn mod_ex(mut packet_type: u8, body: &mut Bytes) -> Result<(u8, u32), Ignored> {
     let mut nanos = 0;
     while packet_type == MOD_EX {

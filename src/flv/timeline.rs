@@ -58,14 +58,14 @@ mod tests {
 
     #[test]
     fn sound_behind_the_picture_stays_with_it_over_the_wrap() {
-        for wrap in [1u64 << 31, 1 << 32] {
-            let at = |ms: i64| u32::try_from((wrap as i64 + ms) as u64 % wrap).unwrap();
+        for wrap in [1i64 << 31, 1 << 32] {
             let mut timeline = Timeline::default();
-            let times: Vec<i64> = [-40, -60, 0, -37, 40, 3]
-                .iter()
-                .map(|ms| timeline.unwrap(at(*ms)) - wrap as i64)
-                .collect();
-            assert_eq!(times, [-40, -60, 0, -37, 40, 3], "wrap at {wrap}");
+            let steps = [-40, -60, 0, -37, 40, 3];
+            let times = steps.map(|ms| {
+                let raw = u32::try_from((wrap + ms) % wrap).unwrap();
+                timeline.unwrap(raw) - wrap
+            });
+            assert_eq!(times, steps, "wrap at {wrap}");
         }
     }
 

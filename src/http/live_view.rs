@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::links::{Links, SOURCE};
 use crate::av::{Ticks, Timescale};
+use crate::base::UserId;
 use crate::live::LiveView;
-use crate::store::{EndReason, PostAuthor, PublishSession, Role, Run, RunState, WholeRecording};
+use crate::posts;
+use crate::store::{EndReason, PublishSession, Run, RunState, WholeRecording};
 
 /// For whose eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,24 +16,26 @@ pub(super) enum Detail {
     Owner,
 }
 
-/// The public view of a live, and for its owner the encoders' names too. Keys and addresses are the handler's
-/// to add: they are in no row that this sees.
-pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
-    let (live, post) = (&view.post.live, &view.post.post);
-    let author = if post.is_anonymous && detail == Detail::Public {
-        Value::Null
-    } else {
-        author(links, &view.post.author)
-    };
+/// A live as `viewer` may see it; with the encoders' names for [`Detail::Owner`]. Keys and addresses are the
+/// handler's to add: they are in no row that this sees.
+pub(super) fn shown(
+    links: &Links,
+    view: LiveView,
+    viewer: Option<UserId>,
+    detail: Detail,
+) -> Value {
     let sessions: Vec<Value> = view
         .sessions
         .iter()
         .map(|session| publish_session(session, detail))
         .collect();
+    let posts::LiveView { live, mut post } = posts::view(view.post, viewer);
+    if let Some(author) = &mut post.author {
+        author.profile_picture = links.media(author.profile_picture.as_deref());
+    }
     let recording = view
         .recording
-        .as_ref()
-        .map(|recording| whole_recording(links, &live.playback_id, recording));
+        .map(|recording| whole_recording(links, &live.playback_id, &recording));
     json!({
         "id": live.id,
         "live_id": live.id,
@@ -48,55 +52,10 @@ pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
         "ended_at": live.ended_at,
         "viewers": view.viewers,
         "peak_viewers": live.peak_viewers,
-        "author": author,
+        "author": post.author,
         "sessions": sessions,
         "recording": recording,
-        // The keys of the contract's Post (§1.4) that have something behind them.
-        "post": {
-            "id": post.id,
-            "author": author,
-            "quartier": view.post.quartier,
-            "title": post.title,
-            "content": post.content,
-            "post_type": post.post_type,
-            "is_live_post": post.is_live_post,
-            "is_pinned": post.is_pinned,
-            "is_anonymous": post.is_anonymous,
-            "likes_count": post.likes_count,
-            "comments_count": post.comments_count,
-            "views_count": post.views_count,
-            "shares_count": post.shares_count,
-            "live_status": live.status.as_str(),
-            "live_started_at": live.started_at,
-            "live_ended_at": live.ended_at,
-            "created_at": post.created_at,
-            "updated_at": post.updated_at,
-        },
-    })
-}
-
-/// The User object without what is private (contract §1.1).
-fn author(links: &Links, author: &PostAuthor) -> Value {
-    let full_name = format!("{} {}", author.first_name, author.last_name);
-    let full_name = match full_name.trim() {
-        "" => author.username.as_str(),
-        name => name,
-    };
-    json!({
-        "id": author.id,
-        "username": author.username,
-        "first_name": author.first_name,
-        "last_name": author.last_name,
-        "full_name": full_name,
-        "bio": author.bio,
-        "profile_picture": links.media(author.profile_picture.as_deref()),
-        "quartier": author.quartier_id,
-        "role": author.role.as_str(),
-        "is_verified": author.is_verified,
-        "is_geographically_verified": author.is_geographically_verified,
-        "is_ambassador": author.role == Role::Ambassador,
-        "is_admin": author.role == Role::Admin,
-        "date_joined": author.date_joined,
+        "post": post,
     })
 }
 

@@ -80,6 +80,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         config,
         session: ServerSession::new(Limits::default(), random_array()),
         demuxer: Demuxer::new(),
+        claims: None,
         input: BytesMut::with_capacity(READ_BYTES),
         received: metrics::counter!("griot_rtmp_bytes_total"),
     };
@@ -105,7 +106,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             connection.end(publisher, ended).await
         }
     };
-    connection.farewell().await;
+    // An encoder that said goodbye closes by itself; some (rtmp2sink) call it a fault when we do it first.
+    let peer_closes = outcome == Outcome::Ended(SessionEnd::Goodbye);
+    connection.farewell(peer_closes).await;
     outcome
 }
 
@@ -114,6 +117,8 @@ struct Connection<'a, S> {
     config: &'a Config,
     session: ServerSession,
     demuxer: Demuxer,
+    /// What onMetaData said last.
+    claims: Option<StreamMetadata>,
     /// At most [`READ_BYTES`]: filled by one read, emptied by the session but for a part of a header.
     input: BytesMut,
     received: metrics::Counter,
@@ -257,7 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Event::Audio { timestamp_ms, body } => {
                     self.demuxer.audio(timestamp_ms, body, &mut outputs)
                 }
+                // GStreamer repeats them several times a second.
+                Event::Metadata(claims) if self.claims.as_ref() == Some(&claims) => Ok(()),
                 Event::Metadata(claims) => {
+                    self.claims = Some(claims.clone());
                     media.extend(claims.frame_rate.map(Media::FrameRateHint));
                     media.extend(claimed_bit_rate(&claims).map(Media::BitRateHint));
                     media.extend(claims.encoder.map(Media::Encoder));
@@ -340,13 +348,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// Our last words, then the end: closed for writing first, read on until the encoder has closed too.
-    async fn farewell(&mut self) {
+    /// Our last words, then the end: closed for writing first unless `peer_closes`, read on until the encoder has
+    /// closed too.
+    async fn farewell(&mut self, peer_closes: bool) {
         if self.flush().await.is_err() {
             return;
         }
         let linger = async {
-            self.socket.shutdown().await?;
+            if !peer_closes {
+                self.socket.shutdown().await?;
+            }
             loop {
                 self.input.clear();
                 if self.read().await? == 0 {

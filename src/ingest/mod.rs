@@ -6,6 +6,8 @@
 
 mod config;
 mod connection;
+#[cfg(test)]
+mod golden;
 mod listener;
 mod slots;
 

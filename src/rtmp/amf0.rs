@@ -14,7 +14,7 @@ pub enum AmfError {
     /// The bytes end inside a value.
     #[error("cut short")]
     Truncated,
-    /// A type marker that has no meaning here (AMF0 2.1): MovieClip, RecordSet, AVM+, object end outside an object.
+    /// A type marker that has no meaning here (AMF0 2.1): `MovieClip`, `RecordSet`, AVM+, object end outside an object.
     #[error("marker {0}")]
     Marker(u8),
     /// Nested deeper than allowed.

@@ -2,7 +2,7 @@
 
 use sqlx::{Executor, SqlSafeStr};
 
-use super::db::{Config, Db, Store};
+use super::db::{Db, Store};
 use super::{
     gaps, lives, places, posts, recordings, runs, segments, sessions, stream_keys, tokens, users,
 };
@@ -39,9 +39,7 @@ async fn prepare_all(store: &Store) -> Vec<String> {
 
 #[tokio::test]
 async fn every_statement_is_one_that_sqlite_understands() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("griot.db").display());
-    let store = Store::open(&Config { url }).await.unwrap();
+    let (_folder, store) = super::scratch_store().await;
     assert_eq!(prepare_all(&store).await, Vec::<String>::new());
 }
 

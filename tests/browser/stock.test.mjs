@@ -23,7 +23,9 @@ let clip;
 before(async () => {
   needAll();
   clip = await barClip(CLIP_S);
-  [griot, browser, stock] = await Promise.all([startGriot(), launch(), serveStockPage()]);
+  griot = await startGriot();
+  browser = await launch();
+  stock = await serveStockPage();
 });
 
 afterEach(async () => {
