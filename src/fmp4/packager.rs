@@ -583,7 +583,7 @@ fn check(tracks: &TrackSet) -> Result<(), PackError> {
         return Err(PackError::InvalidConfig("picture size"));
     }
     if let Some(audio) = &tracks.audio {
-        if !(1..=768_000).contains(&audio.sample_rate) {
+        if !(1_000..=768_000).contains(&audio.sample_rate) {
             return Err(PackError::InvalidConfig("sample rate"));
         }
         if !(1..=8_192).contains(&audio.frame_samples) {
