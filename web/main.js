@@ -19,7 +19,7 @@ function header() {
     h('a', { class: 'skip', href: '#main' }, t('skip')),
     h('a', { class: 'brand', href: '/' }, mark(), h('span', {}, 'griot')),
     h('nav', { 'aria-label': t('nav') }, link('/', t('home')), link('/studio', t('studio')), user ? leave : link('/login', t('login'))),
-    h('button', { type: 'button', class: 'plain language', lang: language === 'fr' ? 'en' : 'fr', 'aria-label': t('otherLanguageLabel'), onclick: switchLanguage },
+    h('button', { type: 'button', class: 'plain language', lang: language === 'fr' ? 'en' : 'fr', onclick: switchLanguage },
       h('span', { class: 'long' }, t('otherLanguage')), h('span', { class: 'short', 'aria-hidden': 'true' }, t('otherLanguage').slice(0, 2))));
 }
 

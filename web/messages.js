@@ -10,7 +10,6 @@ const MESSAGES = {
   login: ['Connexion', 'Log in'],
   logout: ['Déconnexion', 'Log out'],
   otherLanguage: ['English', 'Français'],
-  otherLanguageLabel: ['Switch to English', 'Passer en français'],
   loading: ['Chargement…', 'Loading…'],
   retry: ['Réessayer', 'Try again'],
   close: ['Fermer', 'Close'],

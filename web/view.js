@@ -9,8 +9,9 @@ export function authorOf(view) {
   return author?.full_name?.trim() || author?.username || null;
 }
 
+/** The title, which must not break before a French colon. */
 export function titleOf(view) {
-  return view.title?.trim() || t('untitled');
+  return view.title?.trim().replace(/ ([:;?!»])/g, '\u00a0$1') || t('untitled');
 }
 
 export function badge(status) {

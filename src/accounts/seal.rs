@@ -12,7 +12,7 @@ use crate::base::{Secret, UserId, random_array};
 
 /// The least that `GRIOT_SECRET_KEY` may have.
 const MIN_SECRET_BYTES: usize = 32;
-/// XChaCha20's nonce: long enough to be drawn at random.
+/// `XChaCha20`'s nonce: long enough to be drawn at random.
 const NONCE_BYTES: usize = 24;
 
 /// Looks up and encrypts stream keys.

@@ -300,7 +300,6 @@ mod tests {
 
     use super::*;
     use crate::base::{ErrorKind, Timestamp};
-    use crate::store::Config;
 
     const PASSWORD: &str = "correct horse";
 
@@ -311,10 +310,7 @@ mod tests {
     }
 
     async fn house() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("griot.db").display());
-        let store = Store::open(&Config { url }).await.unwrap();
-        crate::geo::seed(&store).await.unwrap();
+        let (folder, store) = crate::store::scratch_store().await;
         let clock = Clock::manual(Timestamp(1_753_267_733_000_000));
         let secret = Secret::new("0123456789abcdef0123456789abcdef");
         let ids = IdMaker::new(clock.clone());
@@ -345,7 +341,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_member_logs_in_with_any_case_of_the_address_and_is_known_by_the_access_token() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         let awa = accounts.create_user(account("awa")).await.unwrap();
         let password = Secret::new(PASSWORD);
         let logged_in = accounts.login(" AWA@example.org", &password).await.unwrap();
@@ -361,7 +358,8 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_password_unknown_address_and_disabled_account_are_one_answer() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         let awa = accounts.create_user(account("awa")).await.unwrap();
         let wrong = accounts
             .login("awa@example.org", &Secret::new("wrong horse"))
@@ -380,9 +378,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_refresh_token_is_good_once() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         accounts.create_user(account("awa")).await.unwrap();
-        let first = log_in(&accounts).await.tokens;
+        let first = log_in(accounts).await.tokens;
         let second = accounts.refresh(&first.refresh).await.unwrap();
         let again = accounts.refresh(&first.refresh).await.unwrap_err();
         assert!(matches!(
@@ -399,11 +398,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_refresh_token_ends_after_seven_days_and_its_row_is_purged() {
-        let House {
-            accounts, clock, ..
-        } = house().await;
+        let house = house().await;
+        let (accounts, clock) = (&house.accounts, &house.clock);
         accounts.create_user(account("awa")).await.unwrap();
-        let tokens = log_in(&accounts).await.tokens;
+        let tokens = log_in(accounts).await.tokens;
         clock.advance(Duration::from_hours(7 * 24));
         assert!(matches!(
             accounts.refresh(&tokens.refresh).await,
@@ -414,10 +412,11 @@ mod tests {
 
     #[tokio::test]
     async fn logging_out_revokes_the_callers_own_refresh_token_only() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         let awa = accounts.create_user(account("awa")).await.unwrap();
         let binta = accounts.create_user(account("binta")).await.unwrap();
-        let tokens = log_in(&accounts).await.tokens;
+        let tokens = log_in(accounts).await.tokens;
         let garbage = Secret::new("garbage");
         accounts.logout(awa.id, None).await.unwrap();
         accounts.logout(awa.id, Some(&garbage)).await.unwrap();
@@ -435,9 +434,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_disabled_account_is_told_so_and_a_new_password_ends_old_refresh_tokens() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         let awa = accounts.create_user(account("awa")).await.unwrap();
-        let tokens = log_in(&accounts).await.tokens;
+        let tokens = log_in(accounts).await.tokens;
         accounts.set_active(awa.id, false).await.unwrap();
         for outcome in [
             accounts.verify_access(&tokens.access).await.err(),
@@ -449,7 +449,7 @@ mod tests {
         assert!(accounts.verify_access(&tokens.access).await.is_ok());
         assert!(accounts.refresh(&tokens.refresh).await.is_err());
 
-        let tokens = log_in(&accounts).await.tokens;
+        let tokens = log_in(accounts).await.tokens;
         let short = accounts.set_password(awa.id, &Secret::new("short")).await;
         assert!(matches!(short, Err(AccountsError::Fields(_))));
         accounts
@@ -465,14 +465,17 @@ mod tests {
 
     #[tokio::test]
     async fn taken_names_and_unknown_quartiers_are_problems_of_their_fields() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         accounts.create_user(account("awa")).await.unwrap();
+        let mut same_name = account("awa");
+        same_name.email = "binta@example.org".to_owned();
         let mut same_email = account("binta");
         same_email.email = "AWA@example.org".to_owned();
         let mut nowhere = account("binta");
         nowhere.quartier_id = Some(78);
         for (new, field, problem) in [
-            (account("awa"), "username", FieldProblem::Taken),
+            (same_name, "username", FieldProblem::Taken),
             (same_email, "email", FieldProblem::Taken),
             (nowhere, "quartier", FieldProblem::Unknown),
         ] {
@@ -486,7 +489,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_key_is_made_once_shown_again_and_replaced_on_demand() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         let awa = accounts.create_user(account("awa")).await.unwrap();
         let key = accounts.stream_key(awa.id).await.unwrap();
         let hex = key
@@ -509,7 +513,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_command_line_finds_members_by_id_address_and_name() {
-        let House { accounts, .. } = house().await;
+        let house = house().await;
+        let accounts = &house.accounts;
         let awa = accounts.create_user(account("awa")).await.unwrap();
         for name in [awa.id.to_string().as_str(), "Awa@example.org", "awa"] {
             let found = accounts.find_user(name).await.unwrap();

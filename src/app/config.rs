@@ -10,7 +10,6 @@ mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::DataDir;
 use crate::base::Secret;
@@ -263,10 +262,7 @@ impl Config {
         for (variable, text) in environment.filter(|(name, _)| name.starts_with("GRIOT_")) {
             let key = keys()
                 .find(|key| key.variable() == variable)
-                .ok_or_else(|| ConfigError::UnknownVariable {
-                    nearest: values::nearest(&variable, keys().map(|key| key.variable())),
-                    variable: variable.clone(),
-                })?;
+                .ok_or_else(|| unknown_variable(&variable))?;
             key.apply(self, &text)
                 .map_err(|problem| ConfigError::Value {
                     key: key.name,
@@ -278,8 +274,20 @@ impl Config {
     }
 }
 
+fn unknown_variable(variable: &str) -> ConfigError {
+    // Without what all have in common, or every variable would look like every other.
+    let own = |variable: &str| variable.trim_start_matches("GRIOT_").to_owned();
+    let nearest = values::nearest(&own(variable), keys().map(|key| own(&key.variable())));
+    ConfigError::UnknownVariable {
+        variable: variable.to_owned(),
+        nearest: nearest.map(|nearest| format!("GRIOT_{nearest}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -336,6 +344,10 @@ mod tests {
         assert_eq!(
             load("", &[("GRIOT_HTTP_LISTENN", "x")]).unwrap_err(),
             "environment: there is no setting GRIOT_HTTP_LISTENN; did you mean `GRIOT_HTTP_LISTEN`?"
+        );
+        assert_eq!(
+            load("", &[("GRIOT_X", "x")]).unwrap_err(),
+            "environment: there is no setting GRIOT_X"
         );
     }
 

@@ -20,6 +20,8 @@ use crate::live::{self, Lives};
 const PARK_WITHIN: Duration = Duration::from_secs(10);
 /// The same for encoders to hear that we stop.
 const PUBLISHERS_WITHIN: Duration = Duration::from_secs(5);
+/// The same for the database to finish what it was told.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Histograms that nobody fetches are emptied this often.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 const TOKEN_PURGE: Duration = Duration::from_secs(24 * 3_600);
@@ -45,6 +47,9 @@ pub struct Server {
 pub async fn start(config: &Config) -> anyhow::Result<Server> {
     let folder = DataDir::open_or_create(&config.data_dir)?;
     let lock = folder.lock()?;
+    // What an earlier server noted is not true any more.
+    lock.note("")
+        .context("griot.lock in the data folder cannot be written")?;
     let open_files = raise_open_file_limit();
     let metrics = install_metrics()?;
     let rooms = Rooms::open(config, &mut |step| {
@@ -156,7 +161,9 @@ impl Server {
         // Viewers get the answers they wait for; `http` bounds that itself.
         self.http.stop_and_wait().await;
         self.upkeep.stop_and_wait().await;
-        self.rooms.close().await;
+        if timeout(CLOSE_WITHIN, self.rooms.close()).await.is_err() {
+            tracing::warn!("the database did not close in time");
+        }
         tracing::info!("griot has stopped");
     }
 }

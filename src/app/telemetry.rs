@@ -26,7 +26,11 @@ pub fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
     let set_up = if std::io::stderr().is_terminal() {
         builder.with_target(false).try_init()
     } else {
-        builder.json().flatten_event(true).try_init()
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
     };
     set_up.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
 }

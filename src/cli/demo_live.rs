@@ -15,7 +15,7 @@ pub(super) struct DemoLive {
     /// Ends after so many seconds; otherwise on Ctrl-C.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
-    /// Another server than this machine's, as OBS is told it: rtmp://host/live
+    /// Another server than this machine's, as OBS is told it (`rtmp://host/live`).
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Another stream key than that of the member `demo`. Other processes of this machine can see it.

@@ -205,7 +205,7 @@ fn free_bytes(bytes: u64) -> Finding {
     let remedy = "free some, or move data_dir (GRIOT_DATA_DIR)";
     match bytes {
         ..FREE_BYTES_MIN => Finding::fail("disk", format!("{text}; {remedy}")),
-        ..FREE_BYTES_GOOD => Finding::warn("disk", format!("{text}; {remedy}")),
+        FREE_BYTES_MIN..FREE_BYTES_GOOD => Finding::warn("disk", format!("{text}; {remedy}")),
         _ => Finding::ok("disk", text),
     }
 }

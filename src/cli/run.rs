@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
     match execute(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("griot: {error:#}");
+            eprintln!("griot: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
@@ -91,6 +91,21 @@ fn filter_of<'a>(command: &Command, config: &'a Config) -> &'a str {
     }
 }
 
+/// An error and its causes; a cause that the error before it has told already is left out.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.contains(&cause) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&cause);
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +114,17 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no such file")
+            .context("it cannot be read: no such file")
+            .context("change data_dir");
+        assert_eq!(
+            in_one_line(&error),
+            "change data_dir: it cannot be read: no such file"
+        );
     }
 
     #[test]

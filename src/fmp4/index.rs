@@ -18,12 +18,17 @@
 //!     samples      count × 4 + durations (0: all as the track's last, 1: all as one that follows, 2: each)
 //!     each sample  size; of pictures: offset ÷ unit × 2, + 1 if not key; duration if each is told
 //! ```
+//!
+//! Every sound frame counts as key and has no offset; there are at most a run of each track, the picture's first.
 
 use super::bits::{Reader, put_varint, put_zigzag};
 use crate::av::{Part, Sample, Ticks, TrackKind, TrackRun};
 
 /// The version of the encoding that this code writes; others are refused.
 const VERSION: u8 = 1;
+
+/// Times lie below: 2^53 ticks of 90 kHz are three thousand years, and sums of a few stay far from 64 bits.
+const MAX_TIME: i64 = 1 << 53;
 
 const INDEPENDENT: u8 = 1;
 const FIRST_RUN: u8 = 2;
@@ -119,6 +124,10 @@ fn usual_duration(runs: &[TrackRun]) -> i64 {
         .flat_map(|run| &run.samples)
         .map(|sample| i64::from(sample.duration))
         .sum()
+}
+
+fn is_time(ticks: i64) -> bool {
+    (-MAX_TIME..MAX_TIME).contains(&ticks)
 }
 
 fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
@@ -276,6 +285,9 @@ fn decode_parts(reader: &mut Reader<'_>) -> Option<SegmentIndex> {
 
 fn decode_part(reader: &mut Reader<'_>, unit: u32, expected: &mut Expected) -> Option<PartIndex> {
     let flags = reader.byte()?;
+    if flags & 0x80 != 0 || flags & (FIRST_RUN | SECOND_RUN) == SECOND_RUN {
+        return None;
+    }
     let length = reader.varint_u32()?;
     let start = match flags & START {
         0 => expected.start,
@@ -295,11 +307,17 @@ fn decode_part(reader: &mut Reader<'_>, unit: u32, expected: &mut Expected) -> O
             };
             let run = decode_run(reader, unit, track, data_end, expected.track(track))?;
             data_end = run_end(&run).1;
+            if runs.iter().any(|other: &TrackRun| other.track >= track) {
+                return None;
+            }
             runs.push(run);
         }
     }
     let duration = told_duration.unwrap_or_else(|| usual_duration(&runs));
     expected.start = start.wrapping_add(duration);
+    if !is_time(start) || !is_time(duration) {
+        return None;
+    }
     Some(PartIndex {
         length,
         start: Ticks(start),
@@ -320,7 +338,7 @@ fn decode_run(
     let data_offset = u32::try_from(data_end.wrapping_add(reader.zigzag()?)).ok()?;
     let head = reader.varint()?;
     let count = usize::try_from(head >> 2).ok()?;
-    if count > reader.remaining() {
+    if count == 0 || count > reader.remaining() || !is_time(base) {
         return None;
     }
     let each = head & 3 == 2;
@@ -358,4 +376,107 @@ fn decode_run(
     };
     expected.base = run_end(&run).0;
     Some(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fmp4::testing::{Encoder, indexes, packager, session};
+
+    fn samples(track: TrackKind) -> impl Strategy<Value = Vec<Sample>> {
+        let sample = (
+            any::<u32>(),
+            prop_oneof![Just(3_000), any::<u32>()],
+            any::<u32>(),
+            any::<bool>(),
+        );
+        let sample = sample.prop_map(move |(size, duration, offset, key)| Sample {
+            size,
+            duration,
+            composition_offset: if track == TrackKind::Video { offset } else { 0 },
+            key: key || track == TrackKind::Audio,
+        });
+        prop::collection::vec(sample, 1..9)
+    }
+
+    fn run(track: TrackKind) -> impl Strategy<Value = TrackRun> {
+        (-MAX_TIME..MAX_TIME, any::<u32>(), samples(track)).prop_map(
+            move |(base, data_offset, samples)| TrackRun {
+                track,
+                base_decode_time: Ticks(base),
+                data_offset,
+                samples,
+            },
+        )
+    }
+
+    fn part() -> impl Strategy<Value = PartIndex> {
+        let runs = prop_oneof![
+            run(TrackKind::Video).prop_map(|run| vec![run]),
+            run(TrackKind::Audio).prop_map(|run| vec![run]),
+            (run(TrackKind::Video), run(TrackKind::Audio))
+                .prop_map(|(video, audio)| vec![video, audio]),
+        ];
+        (
+            any::<u32>(),
+            -MAX_TIME..MAX_TIME,
+            -MAX_TIME..MAX_TIME,
+            any::<bool>(),
+            runs,
+        )
+            .prop_map(|(length, start, duration, independent, runs)| PartIndex {
+                length,
+                start: Ticks(start),
+                duration: Ticks(duration),
+                independent,
+                runs,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_are_read_as_written(parts in prop::collection::vec(part(), 0..9)) {
+            let index = SegmentIndex { parts };
+            prop_assert_eq!(SegmentIndex::decode(&index.encode()), Ok(index));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            drop(SegmentIndex::decode(&bytes));
+            if let Some(first) = bytes.first_mut() {
+                *first = VERSION;
+            }
+            drop(SegmentIndex::decode(&bytes));
+        }
+    }
+
+    #[test]
+    fn another_version_or_a_cut_is_refused() {
+        let encoder = Encoder::default().with_b_frames();
+        let mut packager = packager(encoder.tracks(), Some(30.0));
+        let packed = session(&mut packager, encoder.seconds(2.0));
+        let bytes = indexes(&packed)[0].encode();
+        for cut in 0..bytes.len() {
+            assert_eq!(
+                SegmentIndex::decode(&bytes[..cut]),
+                Err(IndexError::Damaged)
+            );
+        }
+        let mut newer = bytes.clone();
+        newer[0] = 2;
+        assert_eq!(SegmentIndex::decode(&newer), Err(IndexError::Version(2)));
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(SegmentIndex::decode(&longer), Err(IndexError::Damaged));
+    }
+
+    #[test]
+    fn two_seconds_take_half_a_kilobyte() {
+        let encoder = Encoder::default().with_b_frames();
+        let mut packager = packager(encoder.tracks(), Some(30.0));
+        let packed = session(&mut packager, encoder.seconds(2.0));
+        let bytes = indexes(&packed)[0].encode();
+        assert!(bytes.len() < 512, "{}", bytes.len());
+    }
 }

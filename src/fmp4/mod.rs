@@ -16,18 +16,33 @@
 //! end    moov                appended at the end
 //! ```
 
+mod assembly;
 mod bits;
 mod boxes;
 mod counters;
+mod cut;
 mod finalise;
+mod fragment;
 mod index;
 mod init;
 mod packager;
+#[cfg(test)]
+mod properties;
+mod resume;
 mod scan;
+mod scan_boxes;
+#[cfg(test)]
+mod scenarios;
+mod silence;
+mod tables;
+#[cfg(test)]
+mod testing;
+mod timing;
 
 pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};
 pub use index::{IndexError, PartIndex, SegmentIndex};
 pub use init::{INIT_OFFSET, MDAT_OFFSET};
-pub use packager::{PackError, Packager, PackagerConfig, Packed, PartTarget, ResumeState};
+pub use packager::{PackError, Packager, PackagerConfig, Packed, PartTarget};
+pub use resume::ResumeState;
 pub use scan::{FileHead, Scan, ScanError, Tail, scan, scan_head, scan_parts};

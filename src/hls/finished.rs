@@ -9,11 +9,11 @@ use crate::av::Ticks;
 use super::gzip::Piece;
 use super::segment::Segment;
 
-/// Segments of one chunk. Delta updates never reach into a chunk, so its size only trades the work of a full
-/// playlist against how well it compresses.
+/// Segments of one chunk. Delta updates never reach into one (parts are remembered for longer than the skip
+/// boundary), so its size only trades the work of a full playlist against how well it compresses.
 const CHUNK: usize = 64;
 
-/// Consecutive segments, older than the skip boundary, as text without parts and as its compressed form.
+/// Consecutive segments whose parts are forgotten, as text without parts and as its compressed form.
 #[derive(Debug)]
 pub(super) struct Chunk {
     first: u64,
@@ -71,7 +71,7 @@ pub(super) struct Finished {
     /// Where the last segment ends, on a timeline that counts media from zero.
     pub(super) end: Ticks,
     pub(super) chunks: Vec<Arc<Chunk>>,
-    /// What follows the chunks: all within the skip boundary, and less than a chunk and a half before it.
+    /// What follows the chunks: all whose parts must be known, and less than a chunk before.
     pub(super) recent: VecDeque<Arc<Segment>>,
     /// Run and its first media sequence number, ascending.
     runs: Vec<(u32, u64)>,
@@ -85,7 +85,7 @@ impl Finished {
         (self.first, self.first_available, self.next_msn) = (msn, msn, msn);
     }
 
-    pub(super) fn push(&mut self, segment: Segment, skip_boundary: Ticks) {
+    pub(super) fn push(&mut self, segment: Segment, parts_memory: Ticks) {
         let msn = segment.msn;
         if self.runs.last().is_none_or(|&(run, _)| run != segment.run) {
             self.runs.push((segment.run, msn));
@@ -102,7 +102,7 @@ impl Finished {
         let settled = self
             .recent
             .get(CHUNK - 1)
-            .is_some_and(|last| self.end - last.end() > skip_boundary);
+            .is_some_and(|last| self.end - last.end() > parts_memory);
         if settled {
             let segments: Vec<_> = self.recent.drain(..CHUNK).collect();
             self.chunks.push(Arc::new(Chunk::new(&segments)));

@@ -44,6 +44,12 @@ impl Config {
         self.target_durations(6)
     }
 
+    /// How far behind the end parts are remembered. Their lines leave between three and, as a segment may last
+    /// longer, a good four target durations from the end; after that they can be had for three more (6.2.2).
+    pub(super) fn parts_memory(&self) -> Ticks {
+        self.target_durations(8)
+    }
+
     /// How much a sliding playlist holds.
     fn window(&self) -> Option<Ticks> {
         let window = Ticks(i64::try_from(self.window?.as_millis()).unwrap_or(i64::MAX / 90) * 90);
@@ -262,7 +268,7 @@ impl Window {
             duration: segment.duration,
             discontinuity: segment.discontinuity,
         };
-        Arc::make_mut(&mut self.finished).push(segment, self.config.skip_boundary());
+        Arc::make_mut(&mut self.finished).push(segment, self.config.parts_memory());
         if let Some(window) = self.config.window() {
             self.listed.push_back(sliding);
             self.slide(window);
@@ -285,8 +291,9 @@ impl Window {
             self.retired.push_back(oldest);
             finished.remove_first(oldest.discontinuity);
         }
+        let memory = self.config.parts_memory();
         while let Some(oldest) = self.retired.front()
-            && end - oldest.end > oldest.duration + self.longest
+            && end - oldest.end > memory.max(oldest.duration + self.longest)
         {
             finished.first_available = oldest.msn + 1;
             self.retired.pop_front();
@@ -427,13 +434,28 @@ mod tests {
                 )
             )
         );
-        // The longest playlist was 24 s, so a segment is to be had until 28 s after its end: 2, which ended at 12 s, just.
-        let snapshot = window.snapshot();
-        assert_eq!(snapshot.first_available(), 2);
-        assert_eq!(snapshot.contains(1, 2, None), Lookup::Here);
-        assert_eq!(snapshot.contains(1, 1, None), Lookup::No);
+        assert_eq!(window.snapshot().first_available(), 0);
         // 6.2.5.2: delivered even if what was asked for is no longer in the playlist.
-        assert_eq!(snapshot.decide(Some(1), None), Decision::Ready);
+        assert_eq!(window.snapshot().decide(Some(1), None), Decision::Ready);
+    }
+
+    #[test]
+    fn what_left_a_sliding_window_can_be_had_for_as_long_as_the_rfc_says() {
+        let mut window = Window::new(Config {
+            window: Some(Duration::from_secs(60)),
+            ..Config::default()
+        });
+        window.start_run(7, false);
+        for _ in 0..40 {
+            segment(&mut window, 4);
+        }
+        // 160 s so far. The longest playlist was 64 s, so a segment is to be had until 68 s after its end: number 22,
+        // which ended at 92 s, just.
+        let snapshot = window.snapshot();
+        assert_eq!(snapshot.first_msn(), 25);
+        assert_eq!(snapshot.first_available(), 22);
+        assert_eq!(snapshot.contains(7, 22, None), Lookup::Here);
+        assert_eq!(snapshot.contains(7, 21, None), Lookup::No);
     }
 
     #[test]

@@ -181,11 +181,6 @@ async fn profile(app: &App, links: &Links, user: &User) -> Result<Value, Problem
         // A value and not a message: the same in both languages.
         None => words::NO_LOCATION.say(Language::French).to_owned(),
     };
-    let role = match user.role {
-        Role::User => "user",
-        Role::Ambassador => "ambassador",
-        Role::Admin => "admin",
-    };
     let full_name = format!("{} {}", user.first_name, user.last_name);
     let full_name = match full_name.trim() {
         "" => user.username.as_str(),
@@ -203,7 +198,7 @@ async fn profile(app: &App, links: &Links, user: &User) -> Result<Value, Problem
         "bio": user.bio,
         "profile_picture": links.media(user.profile_picture.as_deref()),
         "quartier": user.quartier_id,
-        "role": role,
+        "role": user.role.as_str(),
         "is_verified": user.is_verified,
         "is_geographically_verified": user.is_geographically_verified,
         "location_info": location,

@@ -16,6 +16,7 @@ use super::live_view::{self, Detail};
 use super::pages::{self, Page};
 use super::router::App;
 use super::words::{self, Sentence};
+use crate::accounts::Caller;
 use crate::base::{ErrorKind, LiveId};
 use crate::live::{Actor, LiveError, StartLive};
 use crate::store::LiveFilter;
@@ -130,7 +131,7 @@ async fn stop(
 
 async fn list(
     State(app): State<App>,
-    Visitor(_): Visitor,
+    Visitor(caller): Visitor,
     links: Links,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
@@ -140,10 +141,11 @@ async fn list(
         .lives
         .list(filter(&uri)?, page.number, page.size)
         .await?;
+    let viewer = caller.map(|caller| caller.id());
     let shown: Vec<Value> = lives
         .rows
-        .iter()
-        .map(|live| live_view::public(&links, live, Detail::Public))
+        .into_iter()
+        .map(|live| live_view::shown(&links, live, viewer, Detail::Public))
         .collect();
     Ok(Json(page.envelope(
         links.base(),
@@ -179,11 +181,12 @@ async fn view(
 ) -> Result<Json<Value>, Problem> {
     let live = app.services().lives.view(live_id(&id)?).await?;
     let owner = live.post.live.owner_id;
-    let private = caller.is_some_and(|caller| caller.is_admin() || caller.id() == owner);
+    let viewer = caller.as_ref().map(Caller::id);
+    let private = viewer == Some(owner) || caller.is_some_and(|caller| caller.is_admin());
     if !private {
-        return Ok(Json(live_view::public(&links, &live, Detail::Public)));
+        return Ok(Json(live_view::shown(&links, live, viewer, Detail::Public)));
     }
-    let mut body = live_view::public(&links, &live, Detail::Owner);
+    let mut body = live_view::shown(&links, live, viewer, Detail::Owner);
     if let Value::Object(body) = &mut body {
         let key = app.services().accounts.stream_key(owner).await?;
         body.insert("stream_key".to_owned(), key.expose().into());

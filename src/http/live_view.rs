@@ -4,11 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::links::{Links, SOURCE};
 use crate::av::{Ticks, Timescale};
+use crate::base::UserId;
 use crate::live::LiveView;
-use crate::store::{
-    EndReason, GapCause, LiveStatus, PostAuthor, PublishSession, RecordingState, Role, Run,
-    RunState, WholeRecording,
-};
+use crate::posts;
+use crate::store::{EndReason, PublishSession, Run, RunState, WholeRecording};
 
 /// For whose eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,24 +16,26 @@ pub(super) enum Detail {
     Owner,
 }
 
-/// The public view of a live, and for its owner the encoders' names too. Keys and addresses are the handler's
-/// to add: they are in no row that this sees.
-pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
-    let (live, post) = (&view.post.live, &view.post.post);
-    let author = if post.is_anonymous && detail == Detail::Public {
-        Value::Null
-    } else {
-        author(links, &view.post.author)
-    };
+/// A live as `viewer` may see it; with the encoders' names for [`Detail::Owner`]. Keys and addresses are the
+/// handler's to add: they are in no row that this sees.
+pub(super) fn shown(
+    links: &Links,
+    view: LiveView,
+    viewer: Option<UserId>,
+    detail: Detail,
+) -> Value {
     let sessions: Vec<Value> = view
         .sessions
         .iter()
         .map(|session| publish_session(session, detail))
         .collect();
+    let posts::LiveView { live, mut post } = posts::view(view.post, viewer);
+    if let Some(author) = &mut post.author {
+        author.profile_picture = links.media(author.profile_picture.as_deref());
+    }
     let recording = view
         .recording
-        .as_ref()
-        .map(|recording| whole_recording(links, &live.playback_id, recording));
+        .map(|recording| whole_recording(links, &live.playback_id, &recording));
     json!({
         "id": live.id,
         "live_id": live.id,
@@ -42,8 +43,8 @@ pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
         "playback_id": live.playback_id,
         "title": live.title,
         "description": live.description,
-        "status": status(live.status),
-        "end_reason": live.end_reason.map(end_reason),
+        "status": live.status.as_str(),
+        "end_reason": live.end_reason.map(EndReason::as_str),
         "hls_url": links.hls(&live.playback_id),
         "watch_url": links.watch(live.id),
         "created_at": live.created_at,
@@ -51,79 +52,10 @@ pub(super) fn public(links: &Links, view: &LiveView, detail: Detail) -> Value {
         "ended_at": live.ended_at,
         "viewers": view.viewers,
         "peak_viewers": live.peak_viewers,
-        "author": author,
+        "author": post.author,
         "sessions": sessions,
         "recording": recording,
-        // The keys of the contract's Post (§1.4) that have something behind them.
-        "post": {
-            "id": post.id,
-            "author": author,
-            "quartier": view.post.quartier,
-            "title": post.title,
-            "content": post.content,
-            "post_type": post.post_type,
-            "is_live_post": post.is_live_post,
-            "is_pinned": post.is_pinned,
-            "is_anonymous": post.is_anonymous,
-            "likes_count": post.likes_count,
-            "comments_count": post.comments_count,
-            "views_count": post.views_count,
-            "shares_count": post.shares_count,
-            "live_status": status(live.status),
-            "live_started_at": live.started_at,
-            "live_ended_at": live.ended_at,
-            "created_at": post.created_at,
-            "updated_at": post.updated_at,
-        },
-    })
-}
-
-fn status(status: LiveStatus) -> &'static str {
-    match status {
-        LiveStatus::Ready => "ready",
-        LiveStatus::Live => "live",
-        LiveStatus::Interrupted => "interrupted",
-        LiveStatus::Ended => "ended",
-    }
-}
-
-fn end_reason(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Owner => "owner",
-        EndReason::Forced => "forced",
-        EndReason::IngestClosed => "ingest_closed",
-        EndReason::Timeout => "timeout",
-        EndReason::Admin => "admin",
-    }
-}
-
-/// The User object without what is private (contract §1.1).
-fn author(links: &Links, author: &PostAuthor) -> Value {
-    let full_name = format!("{} {}", author.first_name, author.last_name);
-    let full_name = match full_name.trim() {
-        "" => author.username.as_str(),
-        name => name,
-    };
-    let role = match author.role {
-        Role::User => "user",
-        Role::Ambassador => "ambassador",
-        Role::Admin => "admin",
-    };
-    json!({
-        "id": author.id,
-        "username": author.username,
-        "first_name": author.first_name,
-        "last_name": author.last_name,
-        "full_name": full_name,
-        "bio": author.bio,
-        "profile_picture": links.media(author.profile_picture.as_deref()),
-        "quartier": author.quartier_id,
-        "role": role,
-        "is_verified": author.is_verified,
-        "is_geographically_verified": author.is_geographically_verified,
-        "is_ambassador": author.role == Role::Ambassador,
-        "is_admin": author.role == Role::Admin,
-        "date_joined": author.date_joined,
+        "post": post,
     })
 }
 
@@ -158,11 +90,7 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         .gaps
         .iter()
         .map(|gap| {
-            let cause = match gap.cause {
-                GapCause::Encoder => "encoder",
-                GapCause::Disk => "disk",
-            };
-            json!({"at": seconds(gap.at), "seconds": gap.seconds, "cause": cause})
+            json!({"at": seconds(gap.at), "seconds": gap.seconds, "cause": gap.cause.as_str()})
         })
         .collect();
     let each: Vec<Value> = runs
@@ -182,12 +110,7 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         })
         .collect();
     json!({
-        "state": match whole.recording.state {
-            RecordingState::Recording => "recording",
-            RecordingState::Finishing => "finishing",
-            RecordingState::Ready => "ready",
-            RecordingState::Failed => "failed",
-        },
+        "state": whole.recording.state.as_str(),
         "stored_at": whole.recording.stored_at,
         "duration": seconds(duration),
         "bytes": bytes,

@@ -106,7 +106,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             connection.end(publisher, ended).await
         }
     };
-    connection.farewell().await;
+    // An encoder that said goodbye closes by itself; some (rtmp2sink) call it a fault when we do it first.
+    let peer_closes = outcome == Outcome::Ended(SessionEnd::Goodbye);
+    connection.farewell(peer_closes).await;
     outcome
 }
 
@@ -346,13 +348,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// Our last words, then the end: closed for writing first, read on until the encoder has closed too.
-    async fn farewell(&mut self) {
+    /// Our last words, then the end: closed for writing first unless `peer_closes`, read on until the encoder has
+    /// closed too.
+    async fn farewell(&mut self, peer_closes: bool) {
         if self.flush().await.is_err() {
             return;
         }
         let linger = async {
-            self.socket.shutdown().await?;
+            if !peer_closes {
+                self.socket.shutdown().await?;
+            }
             loop {
                 self.input.clear();
                 if self.read().await? == 0 {

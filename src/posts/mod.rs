@@ -2,4 +2,4 @@
 
 mod view;
 
-pub use view::{Author, LiveView, PostView, live, lives};
+pub use view::{Author, LiveView, PostView, live, lives, view};

@@ -141,7 +141,9 @@ pub async fn lives(
     })
 }
 
-fn view(row: LivePost, viewer: Option<UserId>) -> LiveView {
+/// Rows that are at hand, as `viewer` sees them.
+#[must_use]
+pub fn view(row: LivePost, viewer: Option<UserId>) -> LiveView {
     let LivePost {
         live,
         post,
@@ -215,16 +217,13 @@ fn full_name(first: &str, last: &str, username: &str) -> String {
 mod tests {
     use super::*;
     use crate::base::Secret;
-    use crate::store::{Config, EndReason, NewLive, NewUser};
+    use crate::store::{EndReason, NewLive, NewUser};
 
     // The moment of the contract's example, 2025-07-23T10:48:53.590758Z (`date -u -d … +%s%6N`).
     const AT: Timestamp = Timestamp(1_753_267_733_590_758);
 
     async fn store_with_a_live() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("griot.db").display());
-        let store = Store::open(&Config { url }).await.unwrap();
-        store.seed_places(&crate::geo::guinea()).await.unwrap();
+        let (folder, store) = crate::store::scratch_store().await;
         let mariam = NewUser {
             id: UserId(2),
             username: "mariam_diallo".to_owned(),

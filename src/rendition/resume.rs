@@ -120,7 +120,7 @@ impl Growing {
 
         let tracks = leftover.tracks;
         let target = target.unwrap_or(PartTarget::Measuring);
-        let state = ResumeState::after(target, run.timeline_start, &tracks, &segments);
+        let state = ResumeState::after(target, run.timeline_start, &segments);
         let config = PackagerConfig {
             part_max_ms: part_max_ms(&plan, self.part_target),
         };

@@ -50,7 +50,7 @@ pub struct Store {
 
 /// Native pools, not `sqlx::Any`: bool, blobs and Option work on both, and SQLite's writer can be one
 /// connection that begins with BEGIN IMMEDIATE, without which a read followed by a write in one
-/// transaction fails when another writer was faster (BUSY_SNAPSHOT, which no timeout helps).
+/// transaction fails when another writer was faster (`BUSY_SNAPSHOT`, which no timeout helps).
 #[derive(Clone, Debug)]
 pub(super) enum Db {
     Sqlite {

@@ -116,7 +116,7 @@ impl From<sqlx::Error> for StoreError {
 /// Whether a database's error code says that it is out of reach, out of room or locked.
 ///
 /// PostgreSQL: five characters, by class: 08 connection, 53 resources, 57 operator, 40 rolled back, 55 locked.
-/// SQLite: an extended result code whose low byte is SQLITE_BUSY 5, LOCKED 6, READONLY 8, IOERR 10,
+/// SQLite: an extended result code whose low byte is `SQLITE_BUSY` 5, LOCKED 6, READONLY 8, IOERR 10,
 /// FULL 13 or CANTOPEN 14.
 fn is_away(code: &str) -> bool {
     if code.len() == 5 {

@@ -13,8 +13,12 @@ mod places;
 mod posts;
 mod recordings;
 mod runs;
+#[cfg(test)]
+mod scratch;
 mod segments;
 mod sessions;
+#[cfg(test)]
+mod statements;
 mod stream_keys;
 mod tokens;
 mod users;
@@ -27,6 +31,8 @@ pub use places::{Commune, GeoSeed, Prefecture, Quartier, Region, SeedPlace};
 pub use posts::{LivePost, Post, PostAuthor};
 pub use recordings::{Recording, RecordingState, WholeRecording};
 pub use runs::{NewRun, Run, RunChange, RunState};
+#[cfg(test)]
+pub(crate) use scratch::scratch_store;
 pub use segments::{IndexedSegment, Segment};
 pub use sessions::{NewSession, PublishSession};
 pub use stream_keys::StreamKey;

@@ -208,7 +208,8 @@ impl Store {
             LiveFilter::Ended => (PAGE_ENDED, COUNT_ENDED),
             LiveFilter::All => (PAGE_ALL, COUNT_ALL),
         };
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(page_size);
+        // Past the end of any list the answer is an empty page, not an overflow.
+        let offset = i64::from(page.saturating_sub(1)).saturating_mul(i64::from(page_size));
         let rows: Vec<LivePostRow> = read!(self, pool => sqlx::query_as(page_sql)
             .bind(i64::from(page_size))
             .bind(offset)

@@ -1,12 +1,12 @@
 // griot's own page, as its viewers and its owner see it. With GRIOT_SCREENSHOTS=folder it also leaves pictures to look at.
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { after, before } from 'node:test';
+import test, { after, afterEach, before } from 'node:test';
 
 import { barClip, FPS } from './support/clip.mjs';
-import { publish } from './support/encoder.mjs';
+import { killAll, publish } from './support/encoder.mjs';
 import { startGriot } from './support/griot.mjs';
 import { launch, needAll } from './support/need.mjs';
 import { pause, until } from './support/wait.mjs';
@@ -18,6 +18,8 @@ const PHONE = { width: 360, height: 740 };
 const NARROWEST = { width: 320, height: 640 };
 const SHOTS = process.env.GRIOT_SCREENSHOTS;
 
+const AXE = new URL('./node_modules/axe-core/axe.min.js', import.meta.url);
+
 let griot;
 let browser;
 let clip;
@@ -26,7 +28,14 @@ before(async () => {
   needAll();
   if (SHOTS) await mkdir(SHOTS, { recursive: true });
   clip = await barClip(CLIP_S);
-  [griot, browser] = await Promise.all([startGriot(), launch()]);
+  griot = await startGriot();
+  browser = await launch();
+});
+
+afterEach(async () => {
+  await killAll();
+  await griot.stopAll();
+  await Promise.all(browser.contexts().map((context) => context.close()));
 });
 
 after(async () => {
@@ -130,7 +139,9 @@ test('a viewer sees a live begin, break off, come back and become a replay, with
   assert.equal(mp4.status(), 206);
   assert.equal((await mp4.body()).toString('latin1', 4), 'ftyp');
 
-  await until('the end of the replay', 20, () => french.locator('.cover-title').isVisible());
+  await until('the end of the replay', 20, () => french.locator('.cover-title').isVisible()).catch(async (late) => {
+    throw new Error(`${late.message}: ${JSON.stringify({ ...await read(french), pictures: undefined })}`);
+  });
   assert.equal(await french.locator('.cover-title').textContent(), 'Le direct est terminé');
   await shot(english, 'phone-en-ended');
   await french.locator('.cover .button').click();
@@ -265,11 +276,12 @@ test('a forced stop frees the page at once, even when the server does not answer
   await page.context().close();
 });
 
-test('no page scrolls sideways on the narrowest phone, and none breaks the content policy', async () => {
+test('no page scrolls sideways on the narrowest phone, offends axe, or breaks the content policy', async () => {
+  const axe = await readFile(AXE, 'utf8');
   const live = await griot.startLive('Unmotextrêmementlongquinesecoupepastoutseulmaisquidoittenir');
   for (const locale of ['fr-FR', 'en-US']) {
     for (const path of ['/', `/watch/${live.live_id}`, `/post/${live.live_id}`, '/watch/9007199254740991', '/login', '/studio']) {
-      const page = await visit(path, { viewport: NARROWEST, locale });
+      const page = await visit(path, { viewport: NARROWEST, locale, colorScheme: locale === 'fr-FR' ? 'dark' : 'light' });
       if (path === '/studio') await logIn(page);
       await pause(1);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -277,6 +289,9 @@ test('no page scrolls sideways on the narrowest phone, and none breaks the conte
       assert.equal(await page.locator('h1').count(), 1, `${path} has one heading`);
       assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
       assert.deepEqual(page.complaints, [], path);
+      await page.evaluate(`${axe};0`);
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target)]), [], `${path} in ${locale}`);
       await page.context().close();
     }
   }

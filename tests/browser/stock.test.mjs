@@ -1,10 +1,10 @@
 // hls.js as it comes plays griot: every picture carries its number, and the numbers are read back from a canvas.
 
 import assert from 'node:assert/strict';
-import test, { after, before } from 'node:test';
+import test, { after, afterEach, before } from 'node:test';
 
 import { barClip, FPS } from './support/clip.mjs';
-import { publish } from './support/encoder.mjs';
+import { killAll, publish } from './support/encoder.mjs';
 import { startGriot } from './support/griot.mjs';
 import { launch, needAll } from './support/need.mjs';
 import { openStock, serveStockPage } from './support/stock.mjs';
@@ -23,7 +23,15 @@ let clip;
 before(async () => {
   needAll();
   clip = await barClip(CLIP_S);
-  [griot, browser, stock] = await Promise.all([startGriot(), launch(), serveStockPage()]);
+  griot = await startGriot();
+  browser = await launch();
+  stock = await serveStockPage();
+});
+
+afterEach(async () => {
+  await killAll();
+  await griot.stopAll();
+  await Promise.all(browser.contexts().map((context) => context.close()));
 });
 
 after(async () => {

@@ -7,9 +7,14 @@ mod support;
 
 mod accounts;
 mod architecture;
+mod config;
 mod delivery;
 mod docs;
 mod encoders;
+mod hls_rules;
 mod live;
+mod migrations;
 mod recording;
 mod sessions;
+mod start;
+mod store_contract;

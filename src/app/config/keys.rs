@@ -157,6 +157,16 @@ const KEYS: &[Key] = &[
             Ok(())
         },
     },
+    Key {
+        name: "live.ladder",
+        default: "off",
+        apply: |_, text| values::only_for_now("off", text),
+    },
+    Key {
+        name: "recording.webm",
+        default: "never",
+        apply: |_, text| values::only_for_now("never", text),
+    },
 ];
 
 #[cfg(test)]
@@ -190,6 +200,8 @@ mod tests {
             "GRIOT_LIVE_GOODBYE_GRACE",
             "GRIOT_LIVE_START_ON_PUBLISH",
             "GRIOT_LIVE_LATENCY",
+            "GRIOT_LIVE_LADDER",
+            "GRIOT_RECORDING_WEBM",
             "GRIOT_SECRET_KEY",
             "GRIOT_LOG",
         ] {

@@ -137,6 +137,16 @@ pub(super) fn networks(text: &str) -> Result<Vec<Network>, String> {
         .collect()
 }
 
+/// A setting of which this version can only do one thing: scripts may say so, and nothing else is promised.
+pub(super) fn only_for_now(possible: &str, text: &str) -> Result<(), String> {
+    if text == possible {
+        return Ok(());
+    }
+    Err(format!(
+        "this version can only do `{possible}`; set it to that or leave it out"
+    ))
+}
+
 /// How long the parts of a live are.
 pub(super) fn latency(text: &str) -> Result<Latency, String> {
     match text {

@@ -165,6 +165,37 @@ async fn the_public_view_tells_secrets_to_the_owner_and_admins_only() {
     assert_eq!(body["title"], "Au marché");
     assert_eq!(body["author"]["id"], id.0);
     assert_eq!(body["post"]["quartier"]["nom"], "Almamya");
+    // Contract §1.4, the keys of the Post object and those that the UI misses.
+    for key in [
+        "id",
+        "author",
+        "quartier",
+        "title",
+        "content",
+        "post_type",
+        "media_files",
+        "live_stream",
+        "is_live_post",
+        "is_pinned",
+        "is_anonymous",
+        "likes_count",
+        "comments_count",
+        "views_count",
+        "created_at",
+        "updated_at",
+        "comments",
+        "likes",
+        "is_liked_by_user",
+        "has_media",
+        "media_count",
+        "shares_count",
+        "is_shared_by_user",
+        "live_status",
+        "live_started_at",
+        "live_ended_at",
+    ] {
+        assert!(body["post"].get(key).is_some(), "{key}");
+    }
     assert_eq!(body["sessions"][0]["protocol"], "rtmp");
     for private in ["email", "phone_number", "date_of_birth", "last_login"] {
         assert!(body["author"].get(private).is_none(), "{private}");

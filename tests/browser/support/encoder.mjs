@@ -3,13 +3,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
+const running = new Set();
+
+/** After a test, failed or not. */
+export async function killAll() {
+  await Promise.all([...running].map((encoder) => encoder.kill()));
+}
+
 /** Publishes `clip` from `from` seconds (a key frame) on. */
 export function publish(clip, url, from = 0) {
   const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-re', '-ss', `${from}`, '-i', clip, '-c', 'copy', '-f', 'flv', url], { stdio: ['pipe', 'ignore', 'pipe'] });
   let said = '';
   ffmpeg.stderr.on('data', (chunk) => { said = (said + chunk).slice(-4000); });
   const ended = once(ffmpeg, 'exit');
-  return {
+  const encoder = {
     /** Gone without a word. */
     async kill() {
       ffmpeg.kill('SIGKILL');
@@ -20,11 +27,11 @@ export function publish(clip, url, from = 0) {
       ffmpeg.stdin.write('q');
       await ended;
     },
-    get running() {
-      return ffmpeg.exitCode === null && ffmpeg.signalCode === null;
-    },
     get said() {
       return said;
     },
   };
+  running.add(encoder);
+  ended.then(() => running.delete(encoder));
+  return encoder;
 }

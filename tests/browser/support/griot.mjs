@@ -6,23 +6,27 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { GRIOT } from './need.mjs';
+
 const READY = /griot ready http=(\S+) rtmp=(\S+)/;
 const START_MS = 20_000;
 
 /** Starts griot with one member, and says how to reach it. */
 export async function startGriot(settings = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'griot-browser-'));
-  const env = { ...process.env, GRIOT_DATA_DIR: folder, GRIOT_HTTP_LISTEN: '127.0.0.1:0', GRIOT_RTMP_LISTEN: '127.0.0.1:0',
+  // griot refuses settings that it does not know, and the tests' own variables look like settings.
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GRIOT_')));
+  const env = { ...inherited, GRIOT_DATA_DIR: folder, GRIOT_HTTP_LISTEN: '127.0.0.1:0', GRIOT_RTMP_LISTEN: '127.0.0.1:0',
     GRIOT_HTTP_RATE_LIMITS: 'off', ...settings };
   const member = { email: 'mariam@example.org', password: 'veillee-du-samedi' };
-  const added = spawn(process.env.GRIOT_BIN, ['user', 'add', 'mariam', '--email', member.email, '--quartier', '11', '--password-stdin'],
+  const added = spawn(GRIOT, ['user', 'add', 'mariam', '--email', member.email, '--quartier', '11', '--password-stdin'],
     { env, stdio: ['pipe', 'ignore', 'pipe'] });
   added.stdin.end(`${member.password}\n`);
   const complaints = gather(added.stderr);
   const [code] = await once(added, 'exit');
   if (code !== 0) throw new Error(`griot user add ended with ${code}:\n${complaints.text}`);
 
-  const served = spawn(process.env.GRIOT_BIN, ['serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const served = spawn(GRIOT, ['serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const log = gather(served.stderr);
   const [, http, rtmp] = await new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`griot serve ${why}:\n${log.text}`));
@@ -79,6 +83,13 @@ class Griot {
 
   stopLive(live) {
     return this.call('PUT', `/api/posts/live/${live.live_id}/stop/`, {});
+  }
+
+  /** After a test, failed or not: no live is left to stand in the next one's way. */
+  async stopAll() {
+    const { results } = await this.call('GET', '/api/posts/live/?status=live');
+    if (results.length > 0 && this.#token === null) await this.logIn();
+    await Promise.all(results.map((view) => this.stopLive(view)));
   }
 
   async close() {

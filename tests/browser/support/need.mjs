@@ -2,8 +2,15 @@
 
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+const TARGET = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL('../../../target', import.meta.url));
+
+/** The binary under test. */
+export const GRIOT = process.env.GRIOT_BIN ?? join(TARGET, 'debug', 'griot');
 
 /** Throws, with advice, unless everything is there. */
 export function needAll() {
@@ -20,20 +27,15 @@ export function needAll() {
       missing.push(`no ${tool}: apt-get install ffmpeg`);
     }
   }
-  for (const module of ['playwright-core', 'hls.js']) {
+  for (const module of ['axe-core', 'hls.js', 'playwright-core']) {
     if (!existsSync(new URL(`../node_modules/${module}/package.json`, import.meta.url))) {
       missing.push(`no ${module}: npm ci --prefix tests/browser`);
     }
   }
-  const binary = process.env.GRIOT_BIN;
-  if (!binary) {
-    missing.push('GRIOT_BIN does not name the griot binary: cargo build, then GRIOT_BIN=target/debug/griot');
-  } else {
-    try {
-      accessSync(binary, constants.X_OK);
-    } catch {
-      missing.push(`GRIOT_BIN=${binary} cannot be run`);
-    }
+  try {
+    accessSync(GRIOT, constants.X_OK);
+  } catch {
+    missing.push(`no griot at ${GRIOT}: cargo build, or set GRIOT_BIN`);
   }
   if (missing.length > 0) throw new Error(`the browser tests cannot run:\n  ${missing.join('\n  ')}`);
 }

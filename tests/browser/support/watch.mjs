@@ -78,27 +78,29 @@ export function numberAt(page, time) {
 /**
  * Judges a stretch of pictures: none goes back, none is unreadable, each stands where its number says. `jumps` are the
  * places where numbers leave the even run, `missed` the pictures that the media had and the screen did not show.
+ *
+ * On a busy machine the canvas may get the picture after the one that a callback tells of: one frame is tolerated.
  */
 export function judge(pictures) {
-  const unreadable = pictures.filter(({ n }) => n === null).length;
+  const readable = pictures.filter(({ n }) => n !== null);
   const backwards = [];
   const jumps = [];
   let missed = 0;
-  let line = null; // number − time × FPS, constant within a session
-  for (let index = 0; index < pictures.length; index += 1) {
-    const { n, t } = pictures[index];
-    if (n === null) continue;
-    const before = index > 0 ? pictures[index - 1] : null;
-    if (before !== null && before.n !== null) {
-      if (n <= before.n || t <= before.t) backwards.push([before, pictures[index]]);
-      const offset = Math.round(n - t * FPS);
-      if (line !== null && offset !== line) {
-        jumps.push([before, pictures[index]]);
+  let line = null; // number − time × FPS: constant within a session
+  for (let index = 0; index < readable.length; index += 1) {
+    const { n, t } = readable[index];
+    const offset = n - Math.round(t * FPS);
+    if (line === null) line = offset;
+    if (index > 0) {
+      const before = readable[index - 1];
+      if (n < before.n || t < before.t) backwards.push([before, readable[index]]);
+      if (Math.abs(offset - line) > 1) {
+        jumps.push([before, readable[index]]);
+        line = offset;
       } else {
-        missed += n - before.n - 1;
+        missed += Math.max(0, n - before.n - 1);
       }
     }
-    line = Math.round(n - t * FPS);
   }
-  return { unreadable, backwards, jumps, missed };
+  return { unreadable: pictures.length - readable.length, backwards, jumps, missed };
 }

@@ -1,0 +1,157 @@
+//! One contract that the store keeps on every database: each public call, once or more.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the stories are tests; clippy knows only the functions that call them"
+)]
+
+use std::path::Path;
+
+use griot::av::Ticks;
+use griot::base::{ErrorKind, LiveId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
+use griot::store::{
+    Config, EndReason, GapCause, Live, LiveChange, LiveFilter, LiveStatus, NewGap, NewLive, NewRun,
+    NewSession, NewUser, RecordingState, RefreshToken, Role, RunChange, RunState, Segment, Store,
+    StoreError, StreamKey,
+};
+
+/// The whole contract on one database that `$fresh` makes for each test: one line for each database.
+macro_rules! on {
+    ($database:ident, $fresh:expr) => {
+        mod $database {
+            use super::*;
+
+            stories!($fresh;
+                opening: opening_tells_each_migration_once a_closed_store_is_unavailable;
+                members: users_are_found_by_id_address_and_name users_change
+                    a_stream_key_belongs_to_one_member_and_replaces_the_last
+                    a_refresh_token_is_taken_once;
+                places: places_are_seeded_again_without_a_trace;
+                lives: a_live_starts_with_its_post_or_not_at_all
+                    a_live_changes_only_from_where_it_is_expected a_live_ends_once
+                    lives_are_listed_by_page sessions_are_opened_named_and_closed
+                    two_starts_at_once_make_one_live two_processes_write_in_turn;
+                recordings: a_recording_is_made_once_and_moves_on runs_grow_and_become_final
+                    segments_are_appended_in_order_and_grow_their_run gaps_are_closed_once
+                    writers_wait_for_each_other;
+            );
+        }
+    };
+}
+
+macro_rules! stories {
+    ($fresh:expr; $($file:ident: $($story:ident)+;)+) => {$($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $story() {
+            let (_alive, url) = $fresh.await;
+            super::$file::$story(&url).await;
+        }
+    )+)+};
+}
+
+mod lives;
+mod members;
+mod opening;
+mod places;
+mod recordings;
+
+on!(sqlite, sqlite_file());
+
+const CONTRACT: &[&str] = &[
+    include_str!("store_contract/lives.rs"),
+    include_str!("store_contract/members.rs"),
+    include_str!("store_contract/opening.rs"),
+    include_str!("store_contract/places.rs"),
+    include_str!("store_contract/recordings.rs"),
+];
+
+async fn sqlite_file() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("griot.db").display());
+    (folder, url)
+}
+
+#[test]
+fn every_public_call_is_in_this_contract() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    // `.open(` and the like are looked for in the stories and in what furnishes them.
+    let contract = CONTRACT.concat() + include_str!("store_contract.rs");
+    let mut calls = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for after in source.split("pub async fn ").skip(1) {
+            let name = after.split(['(', '<']).next().unwrap();
+            assert!(
+                contract.contains(&format!(".{name}(")) || contract.contains(&format!("::{name}(")),
+                "store::{name} is not in the contract"
+            );
+            calls += 1;
+        }
+    }
+    assert!(
+        calls > 40,
+        "only {calls} calls were found: has the source moved?"
+    );
+}
+
+const AT: Timestamp = Timestamp(1_753_267_733_590_758);
+const LATER: Timestamp = Timestamp(1_753_267_733_590_759);
+const AWA: UserId = UserId(9_007_199_254_740_991); // 2^53 - 1, the largest id
+const BINTA: UserId = UserId(2);
+const ALMAMYA: i64 = 11;
+
+async fn open(url: &str) -> Store {
+    let config = Config {
+        url: url.to_owned(),
+    };
+    Store::open(&config).await.unwrap()
+}
+
+/// A store with the places and two members.
+async fn furnished(url: &str) -> Store {
+    let store = open(url).await;
+    store.seed_places(&griot::geo::guinea()).await.unwrap();
+    for new in [new_user(BINTA, "binta"), new_user(AWA, "awa")] {
+        store.create_user(&new).await.unwrap();
+    }
+    store
+}
+
+fn new_user(id: UserId, username: &str) -> NewUser {
+    NewUser {
+        id,
+        username: username.to_owned(),
+        email: format!("{username}@example.org"),
+        password_hash: Secret::new("$argon2id$…"),
+        first_name: "Hélène".to_owned(),
+        last_name: "O'Brien; drop table users".to_owned(),
+        phone_number: "+224620000000".to_owned(),
+        date_of_birth: Some("1990-01-31".to_owned()),
+        bio: "🎙".to_owned(),
+        quartier_id: Some(ALMAMYA),
+        role: Role::Ambassador,
+        at: AT,
+    }
+}
+
+fn new_live(id: i64, owner: UserId) -> NewLive {
+    NewLive {
+        id: LiveId(id),
+        owner_id: owner,
+        quartier_id: ALMAMYA,
+        playback_id: format!("playback-{id}"),
+        title: "Titre".to_owned(),
+        description: "Description".to_owned(),
+        content: "Bonjour".to_owned(),
+        node: Some("node-1".to_owned()),
+        at: AT,
+    }
+}
+
+async fn started(store: &Store, id: i64, owner: UserId) -> Live {
+    store.start_live(&new_live(id, owner)).await.unwrap()
+}
+
+fn is_not_found<T: std::fmt::Debug>(outcome: &Result<T, StoreError>) -> bool {
+    matches!(outcome, Err(StoreError::NotFound))
+}
