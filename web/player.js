@@ -47,7 +47,6 @@ export class Player {
   #dry = null;
   #idle = null;
   #timer;
-  #ended = false;
 
   constructor(id, { preview = false } = {}) {
     this.#preview = preview;
@@ -78,6 +77,10 @@ export class Player {
   /** Seconds behind the live, or null when that means nothing. */
   get latency() {
     return this.#source?.following && !this.#video.paused ? this.#source.latency() : null;
+  }
+
+  get #ended() {
+    return this.#source?.over ?? false;
   }
 
   #build(id) {
@@ -115,8 +118,6 @@ export class Player {
       video.addEventListener(name, () => this.#refresh());
     }
     video.addEventListener('play', () => this.#source?.resumed());
-    video.addEventListener('ended', () => { this.#ended = true; this.#refresh(); });
-    video.addEventListener('seeking', () => { this.#ended = false; });
     video.addEventListener('waiting', () => { this.#dry ??= setTimeout(() => { part.spinner.hidden = false; this.#refresh(); }, DRY_MS); });
     for (const name of ['playing', 'pause', 'ended', 'timeupdate']) {
       video.addEventListener(name, () => {

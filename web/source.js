@@ -14,6 +14,9 @@ const CONFIG = {
 };
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 const NEAR_LIVE_S = 2;
+// Just after a start, one jump that nobody notices is better than ten seconds of fast speech.
+const SETTLING_S = 3;
+const SETTLING_JUMP_S = 1;
 const OWN_STALL_S = 3; // longer ones are the source's silence, not jitter
 
 const steadyNow = () => performance.now() / 1000;
@@ -36,6 +39,8 @@ export class Source {
   following = true;
   /** 'none', 'network', or 'unsupported'. */
   trouble = 'none';
+  /** Played to its end: hls.js notices where a browser, for want of the last milliseconds, waits for ever. */
+  over = false;
   #video;
   #url;
   #onchange;
@@ -46,6 +51,7 @@ export class Source {
   #retry = null;
   #control;
   #played = false;
+  #settlingUntil = 0;
   #stalledAt = null;
   #recovered = -Infinity;
   #events = new AbortController();
@@ -58,7 +64,8 @@ export class Source {
     const on = (name, listener) => video.addEventListener(name, listener, { signal: this.#events.signal });
     on('playing', () => this.#flowing());
     on('waiting', () => { if (this.#played && !video.seeking) this.#stalledAt ??= steadyNow(); });
-    on('seeking', () => { this.#stalledAt = null; });
+    on('seeking', () => { this.#stalledAt = null; this.over = false; });
+    on('ended', () => this.#finish());
     if (Hls.isSupported()) {
       this.#open(-1);
     } else if (video.canPlayType('application/vnd.apple.mpegurl')) {
@@ -124,6 +131,7 @@ export class Source {
     const ready = bufferedEnd(this.#video, this.#video.currentTime);
     const nearest = ready !== null && this.#distance ? ready - this.#distance.wanted(steadyNow()) : -Infinity;
     const target = Math.max(line.end - back, nearest, line.start);
+    this.#settlingUntil = steadyNow() + SETTLING_S;
     if (target > this.#video.currentTime + 0.1) this.#video.currentTime = target;
     this.#onchange();
   }
@@ -142,6 +150,7 @@ export class Source {
     this.#hls = hls;
     hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => this.#learnPlaylist(details));
     hls.on(Hls.Events.FRAG_BUFFERED, (_, { part }) => this.#arrived(part));
+    hls.on(Hls.Events.MEDIA_ENDED, () => this.#finish());
     hls.on(Hls.Events.ERROR, (_, error) => { if (error.fatal) this.#mend(error); });
     hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
@@ -183,6 +192,7 @@ export class Source {
   #flowing() {
     const stalled = this.#stalledAt === null ? 0 : steadyNow() - this.#stalledAt;
     this.#stalledAt = null;
+    if (!this.#played) this.#settlingUntil = steadyNow() + SETTLING_S;
     this.#played = true;
     if (stalled > 0 && stalled < OWN_STALL_S && this.following) this.#distance?.stall(steadyNow());
   }
@@ -193,12 +203,23 @@ export class Source {
     if (this.following && this.#distance && !video.paused && !video.seeking) {
       const end = bufferedEnd(video, video.currentTime);
       if (end !== null) {
-        const over = end - video.currentTime - this.#distance.wanted(steadyNow());
-        if (over > JUMP_S) video.currentTime += over;
-        else rate = rateFor(over);
+        const now = steadyNow();
+        const over = end - video.currentTime - this.#distance.wanted(now);
+        if (over > (now < this.#settlingUntil ? SETTLING_JUMP_S : JUMP_S)) {
+          this.#settlingUntil = 0;
+          video.currentTime += over;
+        } else {
+          rate = rateFor(over);
+        }
       }
     }
     if (video.playbackRate !== rate) video.playbackRate = rate;
+  }
+
+  #finish() {
+    if (this.timeline()?.live) return;
+    this.over = true;
+    this.#onchange();
   }
 
   #well() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced, after say.sh and packages.sh. Node 20 or later for the browser tests; Debian 12 has 18.
 
 node_wanted=20

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced, after say.sh. Debian packages: what is missing is named with its reason, then installed in one go.
 # What is there is never touched.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced, after say.sh and packages.sh. A Rust toolchain no older than Cargo.toml's rust-version.
 
 rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$griot_root/Cargo.toml")

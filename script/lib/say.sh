@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced. Words on the terminal, and the folder everything happens in.
 
 # The repository, wherever the script was started from.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced, after say.sh. Steps with their duration, and the sum of what the test runners counted.
 
 steps_log=$(mktemp)

@@ -12,7 +12,8 @@ use super::counters::PackagerCounters;
 use super::cut::SegmentClock;
 use super::fragment::{self, Pending, PendingRun};
 use super::init::DEFAULT_VIDEO_DURATION;
-use super::packager::{Packed, ResumeState};
+use super::packager::Packed;
+use super::resume::ResumeState;
 use super::timing::{FrameDuration, SoundLane};
 use crate::av::{AudioConfig, Part, Sample, Ticks, Timescale, TrackKind};
 

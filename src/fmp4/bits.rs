@@ -41,7 +41,23 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer; `None` at the end or beyond 64 bits.
+    #[inline]
     pub(super) fn varint(&mut self) -> Option<u64> {
+        // Nearly all are sizes of one or two bytes.
+        match *self.rest {
+            [one, ref rest @ ..] if one < 0x80 => {
+                self.rest = rest;
+                Some(u64::from(one))
+            }
+            [low, high, ref rest @ ..] if high < 0x80 => {
+                self.rest = rest;
+                Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

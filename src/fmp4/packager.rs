@@ -6,13 +6,11 @@ use bytes::Bytes;
 
 use super::assembly::{Assembly, PartLength, Picture};
 use super::counters::PackagerCounters;
-use super::index::SegmentIndex;
 use super::init;
+use super::resume::ResumeState;
 use super::silence::{frame_samples, silence};
 use super::timing::{FrameDuration, FrameGrid, Measured, Placed, SoundLane, Verdict, measure};
-use crate::av::{
-    AudioConfig, Frame, InitSection, Part, Ticks, Timescale, TrackKind, TrackRun, TrackSet,
-};
+use crate::av::{AudioConfig, Frame, InitSection, Part, Ticks, Timescale, TrackKind, TrackSet};
 
 /// What an operator may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,87 +54,11 @@ pub enum PartTarget {
 
 /// What comes out of the packager.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every value is a part")]
 pub enum Packed {
     /// The next part of the open segment.
     Part(Part),
     /// The segment is complete; the next part opens another. Never twice without a part in between.
     SegmentEnd,
-}
-
-/// Where a run stands, to go on with its file after a crash: all of it follows from the file's index and the
-/// part target of the playlist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResumeState {
-    /// As it was announced; `Measuring` when no part had been.
-    pub part_target: PartTarget,
-    /// Parts in the file.
-    pub parts: u32,
-    /// Segments that have ended in this run.
-    pub segments: u32,
-    /// Where the last part ends on the playlist's timeline, 90 kHz.
-    pub part_end: Ticks,
-    /// End of the last picture in decoding order, 90 kHz.
-    pub video_decode_end: Ticks,
-    /// End of the last picture in presentation order, 90 kHz.
-    pub video_end: Ticks,
-    /// End of the last sound, in its sample rate; `None` if there was none.
-    pub audio_end: Option<Ticks>,
-}
-
-impl ResumeState {
-    /// A run that begins at `timeline_start`.
-    fn fresh(timeline_start: Ticks) -> Self {
-        let start = timeline_start.max(Ticks::ZERO);
-        Self {
-            part_target: PartTarget::Measuring,
-            parts: 0,
-            segments: 0,
-            part_end: start,
-            video_decode_end: start,
-            video_end: start,
-            audio_end: None,
-        }
-    }
-
-    /// The state after all `segments` of a run that began at `timeline_start`, as [`Packager::resume`] wants it. The
-    /// last of them counts as ended.
-    #[must_use]
-    pub fn after<'a>(
-        part_target: PartTarget,
-        timeline_start: Ticks,
-        segments: impl IntoIterator<Item = &'a SegmentIndex>,
-    ) -> Self {
-        let mut state = Self {
-            part_target,
-            ..Self::fresh(timeline_start)
-        };
-        for segment in segments {
-            state.segments += 1;
-            for part in &segment.parts {
-                state.parts += 1;
-                state.part_end = part.start + part.duration;
-                part.runs.iter().for_each(|run| state.add(run));
-            }
-        }
-        state
-    }
-
-    fn add(&mut self, run: &TrackRun) {
-        let mut decode = run.base_decode_time.0;
-        for sample in &run.samples {
-            let duration = i64::from(sample.duration);
-            let presented_end = decode + i64::from(sample.composition_offset) + duration;
-            decode += duration;
-            if run.track == TrackKind::Video {
-                self.video_end = self.video_end.max(Ticks(presented_end));
-            }
-        }
-        match run.track {
-            TrackKind::Video => self.video_decode_end = Ticks(decode),
-            TrackKind::Audio => self.audio_end = Some(Ticks(decode)),
-        }
-    }
 }
 
 /// Frames are refused from this size on, bytes.
@@ -490,7 +412,7 @@ impl Packager {
     fn run(&mut self, frame: Frame, out: &mut Vec<Packed>) {
         let now = match frame.track {
             TrackKind::Video => frame.dts.0,
-            TrackKind::Audio => self.from_audio(frame.dts.0),
+            TrackKind::Audio => self.audio_to_movie(frame.dts.0),
         };
         let (own, other) = match frame.track {
             TrackKind::Video => (self.newest_video, self.newest_audio),
@@ -634,17 +556,20 @@ impl Packager {
     }
 
     fn to_audio(&self, ticks: i64) -> i64 {
-        let rate = self.init.tracks.audio.as_ref().map(AudioConfig::timescale);
         Ticks(ticks)
-            .rescale(Timescale::VIDEO, rate.unwrap_or(Timescale::VIDEO))
+            .rescale(Timescale::VIDEO, self.audio_timescale())
             .0
     }
 
-    fn from_audio(&self, samples: i64) -> i64 {
-        let rate = self.init.tracks.audio.as_ref().map(AudioConfig::timescale);
+    fn audio_to_movie(&self, samples: i64) -> i64 {
         Ticks(samples)
-            .rescale(rate.unwrap_or(Timescale::VIDEO), Timescale::VIDEO)
+            .rescale(self.audio_timescale(), Timescale::VIDEO)
             .0
+    }
+
+    fn audio_timescale(&self) -> Timescale {
+        let audio = self.init.tracks.audio.as_ref();
+        audio.map_or(Timescale::VIDEO, AudioConfig::timescale)
     }
 }
 
@@ -658,7 +583,7 @@ fn check(tracks: &TrackSet) -> Result<(), PackError> {
         return Err(PackError::InvalidConfig("picture size"));
     }
     if let Some(audio) = &tracks.audio {
-        if !(1..=768_000).contains(&audio.sample_rate) {
+        if !(1_000..=768_000).contains(&audio.sample_rate) {
             return Err(PackError::InvalidConfig("sample rate"));
         }
         if !(1..=8_192).contains(&audio.frame_samples) {

@@ -164,8 +164,8 @@ fn parse_traf(traf: Cursor<'_>, tracks: &Tracks) -> Option<TrackRun> {
         0x0100_0000 => i64::try_from(tfdt.u64()?).ok()?,
         _ => return None,
     };
-    // Far beyond any live, and far below where sums overflow.
-    (base < 1 << 56).then_some(())?;
+    // Six years of 90 kHz: beyond any live, and far below where sums overflow.
+    (base < 1 << 44).then_some(())?;
     debug_assert_eq!(track_id(track), id);
     parse_trun(traf.find(*b"trun")?, track, base, default_duration)
 }
@@ -318,7 +318,7 @@ fn parse_audio(
         b"mp4a" => parse_esds(entry.find(*b"esds")?)?,
         _ => return None,
     };
-    let is_sane = sample_rate > 0 && frame_samples > 0 && frame_samples <= 8_192;
+    let is_sane = (1_000..=768_000).contains(&sample_rate) && (1..=8_192).contains(&frame_samples);
     is_sane.then(|| AudioConfig {
         codec,
         sample_rate,

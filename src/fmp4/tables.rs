@@ -14,10 +14,9 @@ pub(super) struct SampleTables {
     durations: Runs,
     /// Composition offsets as in the fragments: not negative.
     offsets: Runs,
-    sizes: BytesMut,
-    keys: BytesMut,
-    chunks: BytesMut,
-    chunk_count: u32,
+    sizes: Vec<u32>,
+    keys: Vec<u32>,
+    chunks: Vec<u64>,
     /// First chunk, counted from one, that holds so many samples.
     chunk_sizes: Runs,
     samples: u32,
@@ -62,32 +61,32 @@ impl SampleTables {
             self.decode_end += duration - self.last_duration;
             self.last_duration = duration;
         }
-        self.chunk_count += 1;
-        self.chunks.put_u64(offset);
+        self.chunks.push(offset);
         let in_chunk = count(run.samples.len());
         if self
             .chunk_sizes
             .last()
             .is_none_or(|(_, last)| *last != in_chunk)
         {
-            self.chunk_sizes.push((self.chunk_count, in_chunk));
+            self.chunk_sizes.push((count(self.chunks.len()), in_chunk));
         }
-        self.sizes.reserve(run.samples.len() * 4);
+        self.sizes
+            .extend(run.samples.iter().map(|sample| sample.size));
         for sample in &run.samples {
             self.add_sample(sample);
         }
     }
 
+    #[inline]
     fn add_sample(&mut self, sample: &Sample) {
         if self.samples > 0 {
             push(&mut self.durations, ticks_u32(self.last_duration));
         }
         self.samples += 1;
         self.last_duration = i64::from(sample.duration);
-        self.sizes.put_u32(sample.size);
         push(&mut self.offsets, sample.composition_offset);
         if sample.key {
-            self.keys.put_u32(self.samples);
+            self.keys.push(self.samples);
         }
         let presented = self.decode_end + i64::from(sample.composition_offset);
         self.least_presented = self.least_presented.min(presented);
@@ -137,8 +136,8 @@ impl SampleTables {
         }
         if has_keys && self.keys.len() != self.sizes.len() {
             full_box(out, *b"stss", 0, 0, |out| {
-                out.put_u32(count(self.keys.len() / 4));
-                out.put_slice(&self.keys);
+                out.put_u32(count(self.keys.len()));
+                put_all(out, &self.keys);
             });
         }
         full_box(out, *b"stsc", 0, 0, |out| {
@@ -152,11 +151,11 @@ impl SampleTables {
         full_box(out, *b"stsz", 0, 0, |out| {
             out.put_u32(0);
             out.put_u32(self.samples);
-            out.put_slice(&self.sizes);
+            put_all(out, &self.sizes);
         });
         full_box(out, *b"co64", 0, 0, |out| {
-            out.put_u32(self.chunk_count);
-            out.put_slice(&self.chunks);
+            out.put_u32(count(self.chunks.len()));
+            self.chunks.iter().for_each(|offset| out.put_u64(*offset));
         });
     }
 
@@ -174,12 +173,18 @@ impl SampleTables {
 
     /// About how many bytes [`Self::write`] writes.
     pub(super) fn written_len(&self) -> usize {
-        let runs = self.durations.len() + self.offsets.len();
-        256 + runs * 8
-            + self.chunk_sizes.len() * 12
-            + self.sizes.len()
-            + self.keys.len()
-            + self.chunks.len()
+        let pairs = self.durations.len() + self.offsets.len() + self.chunks.len();
+        let numbers = self.sizes.len() + self.keys.len() + 3 * self.chunk_sizes.len();
+        256 + 8 * pairs + 4 * numbers
+    }
+}
+
+/// Millions of numbers: written as one stretch, without a check for each.
+fn put_all(out: &mut BytesMut, values: &[u32]) {
+    let start = out.len();
+    out.resize(start + 4 * values.len(), 0);
+    for (slot, value) in out[start..].chunks_exact_mut(4).zip(values) {
+        slot.copy_from_slice(&value.to_be_bytes());
     }
 }
 
@@ -193,6 +198,7 @@ fn table(out: &mut BytesMut, kind: [u8; 4], version: u8, runs: &Runs) {
     });
 }
 
+#[inline]
 fn push(runs: &mut Runs, value: u32) {
     match runs.last_mut() {
         Some((samples, last)) if *last == value => *samples += 1,

@@ -1,7 +1,7 @@
 //! Delivery of media: playlists, init sections, segments and parts below `/live/` (design §4, §4a).
 //!
 //! The hottest path of the house: no router, no JSON, no span per request. What waits (a blocked reload, a
-//! hinted part, the first playlist) waits inside `live::Playback`, which bounds it.
+//! hinted part, the first playlist) waits inside `rendition::Reader`, which bounds it.
 
 use std::net::IpAddr;
 
@@ -120,8 +120,7 @@ pub(super) fn takes_gzip(request: &HeaderMap) -> bool {
 fn cache_control(freshness: Freshness) -> HeaderValue {
     match freshness {
         Freshness::NoStore => NO_STORE,
-        // Whole targets of the common case without making a text.
-        Freshness::Seconds(1) => HeaderValue::from_static("public, max-age=1"),
+        // What nearly every playlist of a running live says, without making a text.
         Freshness::Seconds(6) => HeaderValue::from_static("public, max-age=6"),
         Freshness::Seconds(seconds) => {
             HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(NO_STORE)

@@ -45,7 +45,7 @@ pub struct Services {
     pub lives: crate::live::Lives,
     /// Members, tokens, stream keys.
     pub accounts: crate::accounts::Accounts,
-    /// Places of the geography, which `geo` reads from rows handed to it.
+    /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
     /// Renders all metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,

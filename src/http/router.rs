@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
+use tracing::Instrument;
 
 use super::client::Client;
 use super::config::Config;
@@ -155,7 +156,8 @@ impl Front {
                 .answer(Language::of(request.headers()), None)
         } else {
             trim_slash(request.uri_mut());
-            routed(&self.api, client, request).await
+            let span = tracing::debug_span!("request", http.method = %request.method(), http.path = request.uri().path());
+            routed(&self.api, client, request).instrument(span).await
         };
         let headers = response.headers_mut();
         // Answers depend on who asks.

@@ -8,6 +8,7 @@
 //! and of "Enhanced RTMP" v2 (E-RTMP).
 
 mod amf0;
+mod chunk_header;
 mod chunk_reader;
 mod chunk_writer;
 mod client;

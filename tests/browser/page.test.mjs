@@ -139,7 +139,9 @@ test('a viewer sees a live begin, break off, come back and become a replay, with
   assert.equal(mp4.status(), 206);
   assert.equal((await mp4.body()).toString('latin1', 4), 'ftyp');
 
-  await until('the end of the replay', 20, () => french.locator('.cover-title').isVisible());
+  await until('the end of the replay', 20, () => french.locator('.cover-title').isVisible()).catch(async (late) => {
+    throw new Error(`${late.message}: ${JSON.stringify({ ...await read(french), pictures: undefined })}`);
+  });
   assert.equal(await french.locator('.cover-title').textContent(), 'Le direct est terminé');
   await shot(english, 'phone-en-ended');
   await french.locator('.cover .button').click();

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -132,6 +134,22 @@ fn nothing_names_the_machine_it_was_written_on() {
     }
 
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn each_clip_has_the_sum_that_its_readme_gives() {
+    let readme = fs::read_to_string(root().join("fixtures/README.md")).expect("a readme");
+    for clip in ["clip.mp4", "other.mp4"] {
+        let bytes = fs::read(root().join("fixtures/media").join(clip)).expect("a clip");
+        let sum = hex::encode(Sha256::digest(&bytes));
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{clip}`")));
+        assert!(
+            row.is_some_and(|row| row.contains(&sum)),
+            "{clip} is {sum}: {row:?}"
+        );
+    }
 }
 
 #[test]

@@ -85,12 +85,15 @@ async fn a_request_that_waits_is_cut_when_the_stop_has_waited_long_enough() {
         .json();
     let path = started["hls_url"].as_str().unwrap();
     let path = path.strip_prefix("https://griot.example").unwrap();
+    let live = crate::base::LiveId(started["live_id"].as_i64().unwrap());
     let (address, http, running) = serve(&house, Duration::ZERO).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // An answered request first: then the connection is accepted for certain.
-    ask(&mut stream, "/api/health/").await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    // Its viewer is counted before it waits for the first part.
+    while house.services.lives.view(live).await.unwrap().viewers == 0 {
+        tokio::task::yield_now().await;
+    }
     http.stop_and_wait().await;
     running.await.unwrap();
     let mut rest = Vec::new();

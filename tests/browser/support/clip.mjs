@@ -11,14 +11,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const FPS = 30;
-export const GOP = 60;
+const GOP = 60;
 export const COLUMNS = 16;
 export const ROWS = 9;
 export const BITS = 16;
 const CELL = 40; // 640 × 360
 
 /** The cells of picture `number`, one grey byte each. */
-export function cells(number) {
+function cells(number) {
   const picture = Buffer.alloc(COLUMNS * ROWS, 96);
   for (let bit = 0; bit < BITS; bit += 1) {
     const one = (number >> (BITS - 1 - bit)) & 1;
@@ -31,20 +31,18 @@ export function cells(number) {
   return picture;
 }
 
-/** What ffmpeg needs to read such cells from its standard input and to make the sound that belongs to them. */
-export const CELLS_IN = ['-f', 'rawvideo', '-pixel_format', 'gray', '-video_size', `${COLUMNS}x${ROWS}`, '-framerate', `${FPS}`, '-i', 'pipe:0'];
-export const BEEP_IN = ['-f', 'lavfi', '-i', 'aevalsrc=0.4*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1):s=48000'];
-export const ENLARGE = ['-vf', `scale=${COLUMNS * CELL}:${ROWS * CELL}:flags=neighbor,format=yuv420p`];
-
-/** A clip of `seconds`, with B-frames, a key frame each 2 s, and AAC; made once and kept between runs. */
-export async function barClip(seconds) {
+/** A clip of `seconds` with a key frame each 2 s and AAC; made once and kept between runs. */
+export async function barClip(seconds, { bFrames = 2 } = {}) {
   const folder = join(tmpdir(), 'griot-browser-clips');
-  const path = join(folder, `bars-v1-${seconds}.mp4`);
+  const path = join(folder, `bars-v1-${seconds}s-${bFrames}b.mp4`);
   if (await stat(path).catch(() => null)) return path;
   await mkdir(folder, { recursive: true });
   const unfinished = join(await mkdtemp(join(folder, 'making-')), 'clip.mp4');
-  const ffmpeg = spawn('ffmpeg', ['-v', 'error', ...CELLS_IN, ...BEEP_IN, '-t', `${seconds}`, ...ENLARGE,
-    '-c:v', 'libx264', '-preset', 'veryfast', '-profile:v', 'main', '-b:v', '600k', '-bf', '2', '-b_strategy', '0',
+  const ffmpeg = spawn('ffmpeg', ['-v', 'error',
+    '-f', 'rawvideo', '-pixel_format', 'gray', '-video_size', `${COLUMNS}x${ROWS}`, '-framerate', `${FPS}`, '-i', 'pipe:0',
+    '-f', 'lavfi', '-i', 'aevalsrc=0.4*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1):s=48000', '-t', `${seconds}`,
+    '-vf', `scale=${COLUMNS * CELL}:${ROWS * CELL}:flags=neighbor,format=yuv420p`,
+    '-c:v', 'libx264', '-preset', 'veryfast', '-profile:v', 'main', '-b:v', '600k', '-bf', `${bFrames}`, '-b_strategy', '0',
     '-g', `${GOP}`, '-keyint_min', `${GOP}`, '-sc_threshold', '0', '-threads', '1', '-c:a', 'aac', '-b:a', '96k', unfinished],
   { stdio: ['pipe', 'inherit', 'inherit'] });
   ffmpeg.stdin.on('error', () => {}); // ffmpeg's own end tells what went wrong
