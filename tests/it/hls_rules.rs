@@ -82,8 +82,8 @@ struct Audience {
     old: Option<Playlist>,
     /// Which parts left the playlist when, on the window's timeline.
     left: BTreeMap<String, Ticks>,
-    /// Media since the last part, and since the last segment; `None`: a session begins.
-    since_segment: Option<Ticks>,
+    /// Media since the last segment, or since a session began.
+    since_segment: Ticks,
     snapshots: usize,
 }
 
@@ -99,7 +99,7 @@ impl Audience {
             before: None,
             old: None,
             left: BTreeMap::new(),
-            since_segment: None,
+            since_segment: Ticks::ZERO,
             snapshots: 0,
         }
     }
@@ -117,11 +117,13 @@ impl Audience {
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
+        let segments = self.window.next_msn();
         match *step {
             Step::Run(run) => self.window.start_run(run, true),
             Step::Session(at) => {
                 self.window.start_session(at);
-                self.since_segment = None;
+                // Silence may have come before: see the deviations.
+                self.since_segment = Ticks::ZERO;
             }
             Step::Part(part) => {
                 let waits = self.window.snapshot();
@@ -130,12 +132,12 @@ impl Audience {
                 self.kept_promise(&waits, next, told)?;
                 self.in_time(part.duration)?;
             }
-            Step::SegmentEnd => {
-                self.rows.extend(self.window.end_segment());
-                self.since_segment = Some(Ticks::ZERO);
-            }
+            Step::SegmentEnd => self.rows.extend(self.window.end_segment()),
             Step::Lost => self.rows.extend(self.window.lose_segment()),
             Step::Gap(duration) => self.rows.push(self.window.gap_segment(duration)),
+        }
+        if self.window.next_msn() > segments {
+            self.since_segment = Ticks::ZERO;
         }
         self.look("a step")
     }
@@ -174,8 +176,8 @@ impl Audience {
                 "6.2.1: a part after {part:?}, the target is {target:?}"
             ));
         }
-        let since = self.since_segment.unwrap_or(Ticks::ZERO) + part;
-        self.since_segment = Some(since);
+        let since = self.since_segment + part;
+        self.since_segment = since;
         if since.0 * 2 > 3 * i64::from(self.config.target_duration_s) * 90_000 {
             return Err(format!("6.2.1: no segment for {since:?}"));
         }
