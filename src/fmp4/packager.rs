@@ -507,14 +507,12 @@ impl Packager {
     }
 
     fn video_to_audio(&self, ticks: i64) -> i64 {
-        let rate = self.init.tracks.audio.as_ref().map(AudioConfig::timescale);
         Ticks(ticks)
             .rescale(Timescale::VIDEO, self.audio_timescale())
             .0
     }
 
     fn audio_to_video(&self, samples: i64) -> i64 {
-        let rate = self.init.tracks.audio.as_ref().map(AudioConfig::timescale);
         Ticks(samples)
             .rescale(self.audio_timescale(), Timescale::VIDEO)
             .0
