@@ -23,7 +23,6 @@ const MESSAGES = {
   // errors
   errorNetwork: ['Le serveur ne répond pas. Vérifiez votre connexion.', 'The server does not answer. Check your connection.'],
   errorServer: ['Le serveur a eu un problème. Réessayez dans un instant.', 'The server had a problem. Try again in a moment.'],
-  errorSession: ['Votre session a expiré. Reconnectez-vous.', 'Your session has expired. Log in again.'],
 
   // home
   homeTitle: ['En direct', 'Live now'],
@@ -36,7 +35,6 @@ const MESSAGES = {
   by: ['par {name}', 'by {name}'],
   'viewers.one': ['{count} spectateur', '{count} viewer'],
   'viewers.other': ['{count} spectateurs', '{count} viewers'],
-  since: ['depuis {time}', 'since {time}'],
   startedAt: ['Commencé le {date}', 'Started on {date}'],
   playedAt: ['Diffusé le {date}', 'Streamed on {date}'],
 
@@ -124,8 +122,6 @@ const MESSAGES = {
   stoppedSaved: ['Direct arrêté, l’enregistrement est prêt.', 'Live stopped, the recording is ready.'],
   seeReplay: ['Voir la rediffusion', 'See the replay'],
   publicPage: ['Page publique', 'Public page'],
-  preview: ['Aperçu', 'Preview'],
-  state: ['État', 'State'],
   obsTitle: ['Réglages OBS', 'OBS settings'],
   obsWhere: ['Dans OBS : Paramètres → Stream (Flux) → Service « Personnalisé ».', 'In OBS: Settings → Stream → Service “Custom”.'],
   server: ['Serveur', 'Server'],
@@ -134,8 +130,6 @@ const MESSAGES = {
   show: ['Afficher', 'Show'],
   hide: ['Masquer', 'Hide'],
   copy: ['Copier', 'Copy'],
-  copyServer: ['Copier le serveur', 'Copy the server'],
-  copyKey: ['Copier la clé', 'Copy the key'],
   rotate: ['Changer la clé', 'Change the key'],
   rotateQuestion: ['Changer la clé de stream ?', 'Change the stream key?'],
   rotateConsequence: ['L’ancienne clé cesse de fonctionner : il faudra mettre la nouvelle dans OBS.', 'The old key stops working: the new one must be put into OBS.'],
@@ -150,7 +144,6 @@ const MESSAGES = {
   sessionNow: ['en cours', 'now'],
   sessionRange: ['{from} – {to}', '{from} – {to}'],
   noKey: ['Les réglages OBS n’ont pas pu être chargés.', 'The OBS settings could not be loaded.'],
-  alreadyLive: ['Vous avez déjà un direct en cours.', 'You already have a live in progress.'],
 };
 
 const LANGUAGES = ['fr', 'en'];

@@ -7,59 +7,10 @@ use bytes::Bytes;
 use super::assembly::{Assembly, PartLength, Picture};
 use super::counters::PackagerCounters;
 use super::init;
-use super::resume::ResumeState;
+use super::outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 use super::silence::{frame_samples, silence};
 use super::timing::{FrameDuration, FrameGrid, Measured, Placed, SoundLane, Verdict, measure};
-use crate::av::{AudioConfig, Frame, InitSection, Part, Ticks, Timescale, TrackKind, TrackSet};
-
-/// What an operator may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PackagerConfig {
-    /// The longest a part may be, milliseconds; `40..=1000`. 200 by default, 100 for low latency.
-    pub part_max_ms: u32,
-}
-
-impl Default for PackagerConfig {
-    fn default() -> Self {
-        Self { part_max_ms: 200 }
-    }
-}
-
-/// Why there is no packager for a track set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PackError {
-    /// Neither picture nor sound.
-    #[error("no track to package")]
-    NoTracks,
-    /// A value of a codec configuration that no file can hold: its name.
-    #[error("codec configuration cannot be packaged: {0}")]
-    InvalidConfig(&'static str),
-}
-
-/// The playlist's PART-TARGET. Fixed once for a packager, before its first part is handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartTarget {
-    /// Too few frames have come to know the frame grid; nothing has been handed out.
-    Measuring,
-    /// No part is longer, and none shorter than 85 % of it unless it is independent or its segment's last
-    /// (the exceptions to that are counted in [`PackagerCounters::short_parts`]).
-    Parts {
-        /// Whole milliseconds, in 90 kHz.
-        duration: Ticks,
-    },
-    /// Frames come at no stable rate: parts are still handed out, so that the file grows in small writes, but of any
-    /// duration up to the segment's, and must not be announced.
-    NoParts,
-}
-
-/// What comes out of the packager.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packed {
-    /// The next part of the open segment.
-    Part(Part),
-    /// The segment is complete; the next part opens another. Never twice without a part in between.
-    SegmentEnd,
-}
+use crate::av::{AudioConfig, Frame, InitSection, Ticks, Timescale, TrackKind, TrackSet};
 
 /// Frames are refused from this size on, bytes.
 const MAX_FRAME_BYTES: usize = 32 << 20;
@@ -330,7 +281,7 @@ impl Packager {
             let presented = self.assembly.start_pictures(lag);
             self.offset = presented - lag + self.held - placed.dts;
             self.newest_video = Some(first.dts.0);
-            self.audio_offset = self.to_audio(self.offset);
+            self.audio_offset = self.video_to_audio(self.offset);
         } else if let (Some(first), Some(audio)) = (held.first(), &self.init.tracks.audio) {
             let samples = frame_samples(audio, &first.data);
             self.fix_sound_parts(samples);
@@ -412,7 +363,7 @@ impl Packager {
     fn run(&mut self, frame: Frame, out: &mut Vec<Packed>) {
         let now = match frame.track {
             TrackKind::Video => frame.dts.0,
-            TrackKind::Audio => self.audio_to_movie(frame.dts.0),
+            TrackKind::Audio => self.audio_to_video(frame.dts.0),
         };
         let (own, other) = match frame.track {
             TrackKind::Video => (self.newest_video, self.newest_audio),
@@ -540,7 +491,7 @@ impl Packager {
     fn shorten(&mut self, closed: i64) {
         if closed != 0 {
             self.offset -= closed;
-            self.audio_offset -= self.to_audio(closed);
+            self.audio_offset -= self.video_to_audio(closed);
         }
     }
 
@@ -555,13 +506,13 @@ impl Packager {
         frame.times(nearest + i64::from(more))
     }
 
-    fn to_audio(&self, ticks: i64) -> i64 {
+    fn video_to_audio(&self, ticks: i64) -> i64 {
         Ticks(ticks)
             .rescale(Timescale::VIDEO, self.audio_timescale())
             .0
     }
 
-    fn audio_to_movie(&self, samples: i64) -> i64 {
+    fn audio_to_video(&self, samples: i64) -> i64 {
         Ticks(samples)
             .rescale(self.audio_timescale(), Timescale::VIDEO)
             .0

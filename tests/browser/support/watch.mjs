@@ -2,6 +2,8 @@
 
 import { BITS, COLUMNS, FPS, ROWS } from './clip.mjs';
 
+const STEADY = 3;
+
 /** Installs the reader for the page's first <video>; `read` fetches what it saw. */
 export async function observe(page) {
   await page.waitForSelector('video', { state: 'attached' });
@@ -79,27 +81,25 @@ export function numberAt(page, time) {
  * Judges a stretch of pictures: none goes back, none is unreadable, each stands where its number says. `jumps` are the
  * places where numbers leave the even run, `missed` the pictures that the media had and the screen did not show.
  *
- * On a busy machine the canvas may get the picture after the one that a callback tells of: one frame is tolerated.
+ * On a busy machine the canvas may get a later picture than the one that a callback tells of: what differs for less than
+ * `STEADY` pictures is that, and no jump of the media.
  */
 export function judge(pictures) {
   const readable = pictures.filter(({ n }) => n !== null);
+  const offsets = readable.map(({ n, t }) => n - Math.round(t * FPS)); // constant within a session
   const backwards = [];
   const jumps = [];
   let missed = 0;
-  let line = null; // number − time × FPS: constant within a session
-  for (let index = 0; index < readable.length; index += 1) {
-    const { n, t } = readable[index];
-    const offset = n - Math.round(t * FPS);
-    if (line === null) line = offset;
-    if (index > 0) {
-      const before = readable[index - 1];
-      if (n < before.n || t < before.t) backwards.push([before, readable[index]]);
-      if (Math.abs(offset - line) > 1) {
-        jumps.push([before, readable[index]]);
-        line = offset;
-      } else {
-        missed += Math.max(0, n - before.n - 1);
-      }
+  let line = offsets[0];
+  for (let index = 1; index < readable.length; index += 1) {
+    const [before, now] = [readable[index - 1], readable[index]];
+    if (now.n < before.n || now.t < before.t) backwards.push([before, now]);
+    const moved = offsets.slice(index, index + STEADY).every((offset) => Math.abs(offset - line) > 1);
+    if (moved) {
+      jumps.push([before, now]);
+      line = offsets[index];
+    } else {
+      missed += Math.max(0, now.n - before.n - 1);
     }
   }
   return { unreadable: pictures.length - readable.length, backwards, jumps, missed };

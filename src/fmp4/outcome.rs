@@ -1,8 +1,56 @@
-//! Where a run stands between two packagers.
+//! What a packager is told, what it hands out, and the state in which a run can be taken up again.
 
 use super::index::SegmentIndex;
-use super::packager::PartTarget;
-use crate::av::{Ticks, TrackKind, TrackRun};
+use crate::av::{Part, Ticks, TrackKind, TrackRun};
+
+/// What an operator may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackagerConfig {
+    /// The longest a part may be, milliseconds; `40..=1000`. 200 by default, 100 for low latency.
+    pub part_max_ms: u32,
+}
+
+impl Default for PackagerConfig {
+    fn default() -> Self {
+        Self { part_max_ms: 200 }
+    }
+}
+
+/// Why there is no packager for a track set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PackError {
+    /// Neither picture nor sound.
+    #[error("no track to package")]
+    NoTracks,
+    /// A value of a codec configuration that no file can hold: its name.
+    #[error("codec configuration cannot be packaged: {0}")]
+    InvalidConfig(&'static str),
+}
+
+/// The playlist's PART-TARGET. Fixed once for a packager, before its first part is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartTarget {
+    /// Too few frames have come to know the frame grid; nothing has been handed out.
+    Measuring,
+    /// No part is longer, and none shorter than 85 % of it unless it is independent or its segment's last
+    /// (the exceptions to that are counted in [`PackagerCounters::short_parts`](super::PackagerCounters::short_parts)).
+    Parts {
+        /// Whole milliseconds, in 90 kHz.
+        duration: Ticks,
+    },
+    /// Frames come at no stable rate: parts are still handed out, so that the file grows in small writes, but of any
+    /// duration up to the segment's, and must not be announced.
+    NoParts,
+}
+
+/// What comes out of the packager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// The next part of the open segment.
+    Part(Part),
+    /// The segment is complete; the next part opens another. Never twice without a part in between.
+    SegmentEnd,
+}
 
 /// Where a run stands, to go on with its file after a crash: all of it follows from the file's index and the
 /// part target of the playlist.
@@ -39,7 +87,7 @@ impl ResumeState {
         }
     }
 
-    /// The state after all `segments` of a run that began at `timeline_start`, as [`Packager::resume`] wants it. The
+    /// The state after all `segments` of a run that began at `timeline_start`, as [`Packager::resume`](super::Packager::resume) wants it. The
     /// last of them counts as ended.
     #[must_use]
     pub fn after<'a>(
