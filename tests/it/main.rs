@@ -3,6 +3,9 @@
 //! One binary, so that it is linked once. `support/` starts servers, members, encoders and players; each
 //! other file is an area. Nothing here skips: a tool that is missing fails its test and says how to get it.
 
+// The fuzz targets name the fuzzer's crate: here it is this one, see `fuzz.rs`.
+extern crate self as libfuzzer_sys;
+
 mod support;
 
 mod accounts;
@@ -11,6 +14,7 @@ mod config;
 mod delivery;
 mod docs;
 mod encoders;
+mod fuzz;
 mod hls_rules;
 mod live;
 mod migrations;
