@@ -17,6 +17,7 @@ const NEAR_LIVE_S = 2;
 // Just after a start, one jump that nobody notices is better than ten seconds of fast speech.
 const SETTLING_S = 3;
 const SETTLING_JUMP_S = 1;
+const DRY_END_S = 1;
 const OWN_STALL_S = 3; // longer ones are the source's silence, not jitter
 
 const steadyNow = () => performance.now() / 1000;
@@ -60,7 +61,7 @@ export class Source {
     this.#video = video;
     this.#url = url;
     this.#onchange = onchange;
-    this.#control = setInterval(() => this.#keepDistance(), CONTROL_INTERVAL_MS);
+    this.#control = setInterval(() => { this.#keepDistance(); this.#noticeEnd(); }, CONTROL_INTERVAL_MS);
     const on = (name, listener) => video.addEventListener(name, listener, { signal: this.#events.signal });
     on('playing', () => this.#flowing());
     on('waiting', () => { if (this.#played && !video.seeking) this.#stalledAt ??= steadyNow(); });
@@ -214,6 +215,19 @@ export class Source {
       }
     }
     if (video.playbackRate !== rate) video.playbackRate = rate;
+  }
+
+  /**
+   * hls.js ends the stream only once the middle of the last part is buffered in every track. A live that was stopped
+   * between two parts has pictures there and no sound yet: without this it would wait for ever, a blink before its end.
+   */
+  #noticeEnd() {
+    const line = this.timeline();
+    const dry = this.#stalledAt !== null && steadyNow() - this.#stalledAt > DRY_END_S;
+    if (line && !line.live && dry && line.end - this.#video.currentTime < DRY_END_S) {
+      this.#video.pause();
+      this.#finish();
+    }
   }
 
   #finish() {

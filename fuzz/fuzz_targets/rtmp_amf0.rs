@@ -45,7 +45,9 @@ fuzz_target!(|data: &[u8]| {
             0,
         ]);
         input.extend_from_slice(data);
-        session.input(&mut input).ok();
+        if session.input(&mut input).is_err() {
+            continue;
+        }
         while session.next_event().is_some() {}
         drop(session.take_output());
     }

@@ -12,8 +12,8 @@ use super::counters::PackagerCounters;
 use super::cut::SegmentClock;
 use super::fragment::{self, Pending, PendingRun};
 use super::init::DEFAULT_VIDEO_DURATION;
-use super::packager::{Packed, ResumeState};
-use super::timing::{FrameDuration, SoundLane};
+use super::outcome::{Packed, PartTarget, ResumeState};
+use super::timing::{FrameDuration, Sound, SoundLane};
 use crate::av::{AudioConfig, Part, Sample, Ticks, Timescale, TrackKind};
 
 /// How far sound may run ahead of the pictures before a part leaves without them: half a second.
@@ -226,7 +226,7 @@ impl Assembly {
     }
 
     /// Where everything ends, for [`ResumeState`].
-    pub(super) fn state(&self, part_target: super::packager::PartTarget) -> ResumeState {
+    pub(super) fn state(&self, part_target: PartTarget) -> ResumeState {
         let audio_end = self.sound.as_ref().and_then(SoundLane::end);
         ResumeState {
             part_target,
@@ -482,14 +482,16 @@ impl Assembly {
         let mut sounds = Vec::new();
         if let Some(sound) = &mut self.sound {
             if self.has_video && sound.is_missing(until) {
-                self.counters.silence_inserted += sound.fill_until(until);
+                // Sound comes beside the decoding times, `lag` behind what it belongs to: it may come back now.
+                let decoded = Ticks(end).rescale(Timescale::VIDEO, self.audio_rate).0;
+                self.counters.silence_inserted += sound.fill_until(decoded);
             }
             sounds = sound.take(until, self.pictures.is_empty());
         }
         self.write_part(end, sounds, out);
     }
 
-    fn write_part(&mut self, end: i64, sounds: Vec<super::timing::Sound>, out: &mut Vec<Packed>) {
+    fn write_part(&mut self, end: i64, sounds: Vec<Sound>, out: &mut Vec<Packed>) {
         let pictures = std::mem::take(&mut self.pictures);
         self.pictures_bytes = 0;
         let independent = if self.has_video {
@@ -585,7 +587,7 @@ impl Assembly {
 }
 
 /// Each lasts until the next begins, so that a hole within a part is its predecessor's.
-fn sound_samples(sounds: Vec<super::timing::Sound>) -> Vec<Pending> {
+fn sound_samples(sounds: Vec<Sound>) -> Vec<Pending> {
     let starts: Vec<i64> = sounds.iter().skip(1).map(|sound| sound.start).collect();
     let ends = starts.into_iter().map(Some).chain([None]);
     sounds

@@ -444,11 +444,12 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _: Result<SegmentIndex, IndexError> = SegmentIndex::decode(&bytes);
             if let Some(first) = bytes.first_mut() {
                 *first = VERSION;
             }
-            let _: Result<SegmentIndex, IndexError> = SegmentIndex::decode(&bytes);
+            if let Ok(index) = SegmentIndex::decode(&bytes) {
+                prop_assert_eq!(SegmentIndex::decode(&index.encode()), Ok(index));
+            }
         }
     }
 

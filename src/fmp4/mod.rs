@@ -25,6 +25,7 @@ mod finalise;
 mod fragment;
 mod index;
 mod init;
+mod outcome;
 mod packager;
 #[cfg(test)]
 mod properties;
@@ -42,5 +43,6 @@ pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};
 pub use index::{IndexError, PartIndex, SegmentIndex};
 pub use init::{INIT_OFFSET, MDAT_OFFSET};
-pub use packager::{PackError, Packager, PackagerConfig, Packed, PartTarget, ResumeState};
+pub use outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
+pub use packager::Packager;
 pub use scan::{FileHead, Scan, ScanError, Tail, scan, scan_head, scan_parts};

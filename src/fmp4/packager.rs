@@ -6,138 +6,11 @@ use bytes::Bytes;
 
 use super::assembly::{Assembly, PartLength, Picture};
 use super::counters::PackagerCounters;
-use super::index::SegmentIndex;
 use super::init;
+use super::outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 use super::silence::{frame_samples, silence};
 use super::timing::{FrameDuration, FrameGrid, Measured, Placed, SoundLane, Verdict, measure};
-use crate::av::{
-    AudioConfig, Frame, InitSection, Part, Ticks, Timescale, TrackKind, TrackRun, TrackSet,
-};
-
-/// What an operator may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PackagerConfig {
-    /// The longest a part may be, milliseconds; `40..=1000`. 200 by default, 100 for low latency.
-    pub part_max_ms: u32,
-}
-
-impl Default for PackagerConfig {
-    fn default() -> Self {
-        Self { part_max_ms: 200 }
-    }
-}
-
-/// Why there is no packager for a track set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PackError {
-    /// Neither picture nor sound.
-    #[error("no track to package")]
-    NoTracks,
-    /// A value of a codec configuration that no file can hold: its name.
-    #[error("codec configuration cannot be packaged: {0}")]
-    InvalidConfig(&'static str),
-}
-
-/// The playlist's PART-TARGET. Fixed once for a packager, before its first part is handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartTarget {
-    /// Too few frames have come to know the frame grid; nothing has been handed out.
-    Measuring,
-    /// No part is longer, and none shorter than 85 % of it unless it is independent or its segment's last
-    /// (the exceptions to that are counted in [`PackagerCounters::short_parts`]).
-    Parts {
-        /// Whole milliseconds, in 90 kHz.
-        duration: Ticks,
-    },
-    /// Frames come at no stable rate: parts are still handed out, so that the file grows in small writes, but of any
-    /// duration up to the segment's, and must not be announced.
-    NoParts,
-}
-
-/// What comes out of the packager.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every value is a part")]
-pub enum Packed {
-    /// The next part of the open segment.
-    Part(Part),
-    /// The segment is complete; the next part opens another. Never twice without a part in between.
-    SegmentEnd,
-}
-
-/// Where a run stands, to go on with its file after a crash: all of it follows from the file's index and the
-/// part target of the playlist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResumeState {
-    /// As it was announced; `Measuring` when no part had been.
-    pub part_target: PartTarget,
-    /// Parts in the file.
-    pub parts: u32,
-    /// Segments that have ended in this run.
-    pub segments: u32,
-    /// Where the last part ends on the playlist's timeline, 90 kHz.
-    pub part_end: Ticks,
-    /// End of the last picture in decoding order, 90 kHz.
-    pub video_decode_end: Ticks,
-    /// End of the last picture in presentation order, 90 kHz.
-    pub video_end: Ticks,
-    /// End of the last sound, in its sample rate; `None` if there was none.
-    pub audio_end: Option<Ticks>,
-}
-
-impl ResumeState {
-    /// A run that begins at `timeline_start`.
-    fn fresh(timeline_start: Ticks) -> Self {
-        let start = timeline_start.max(Ticks::ZERO);
-        Self {
-            part_target: PartTarget::Measuring,
-            parts: 0,
-            segments: 0,
-            part_end: start,
-            video_decode_end: start,
-            video_end: start,
-            audio_end: None,
-        }
-    }
-
-    /// The state after all `segments` of a run that began at `timeline_start`, as [`Packager::resume`] wants it. The
-    /// last of them counts as ended.
-    #[must_use]
-    pub fn after<'a>(
-        part_target: PartTarget,
-        timeline_start: Ticks,
-        segments: impl IntoIterator<Item = &'a SegmentIndex>,
-    ) -> Self {
-        let mut state = Self {
-            part_target,
-            ..Self::fresh(timeline_start)
-        };
-        for segment in segments {
-            state.segments += 1;
-            for part in &segment.parts {
-                state.parts += 1;
-                state.part_end = part.start + part.duration;
-                part.runs.iter().for_each(|run| state.add(run));
-            }
-        }
-        state
-    }
-
-    fn add(&mut self, run: &TrackRun) {
-        let mut decode = run.base_decode_time.0;
-        for sample in &run.samples {
-            let duration = i64::from(sample.duration);
-            let presented_end = decode + i64::from(sample.composition_offset) + duration;
-            decode += duration;
-            if run.track == TrackKind::Video {
-                self.video_end = self.video_end.max(Ticks(presented_end));
-            }
-        }
-        match run.track {
-            TrackKind::Video => self.video_decode_end = Ticks(decode),
-            TrackKind::Audio => self.audio_end = Some(Ticks(decode)),
-        }
-    }
-}
+use crate::av::{AudioConfig, Frame, InitSection, Ticks, Timescale, TrackKind, TrackSet};
 
 /// Frames are refused from this size on, bytes.
 const MAX_FRAME_BYTES: usize = 32 << 20;
@@ -408,7 +281,7 @@ impl Packager {
             let presented = self.assembly.start_pictures(lag);
             self.offset = presented - lag + self.held - placed.dts;
             self.newest_video = Some(first.dts.0);
-            self.audio_offset = self.to_audio(self.offset);
+            self.audio_offset = self.video_to_audio(self.offset);
         } else if let (Some(first), Some(audio)) = (held.first(), &self.init.tracks.audio) {
             let samples = frame_samples(audio, &first.data);
             self.fix_sound_parts(samples);
@@ -490,7 +363,7 @@ impl Packager {
     fn run(&mut self, frame: Frame, out: &mut Vec<Packed>) {
         let now = match frame.track {
             TrackKind::Video => frame.dts.0,
-            TrackKind::Audio => self.from_audio(frame.dts.0),
+            TrackKind::Audio => self.audio_to_video(frame.dts.0),
         };
         let (own, other) = match frame.track {
             TrackKind::Video => (self.newest_video, self.newest_audio),
@@ -618,7 +491,7 @@ impl Packager {
     fn shorten(&mut self, closed: i64) {
         if closed != 0 {
             self.offset -= closed;
-            self.audio_offset -= self.to_audio(closed);
+            self.audio_offset -= self.video_to_audio(closed);
         }
     }
 
@@ -633,18 +506,21 @@ impl Packager {
         frame.times(nearest + i64::from(more))
     }
 
-    fn to_audio(&self, ticks: i64) -> i64 {
-        let rate = self.init.tracks.audio.as_ref().map(AudioConfig::timescale);
+    fn video_to_audio(&self, ticks: i64) -> i64 {
         Ticks(ticks)
-            .rescale(Timescale::VIDEO, rate.unwrap_or(Timescale::VIDEO))
+            .rescale(Timescale::VIDEO, self.audio_timescale())
             .0
     }
 
-    fn from_audio(&self, samples: i64) -> i64 {
-        let rate = self.init.tracks.audio.as_ref().map(AudioConfig::timescale);
+    fn audio_to_video(&self, samples: i64) -> i64 {
         Ticks(samples)
-            .rescale(rate.unwrap_or(Timescale::VIDEO), Timescale::VIDEO)
+            .rescale(self.audio_timescale(), Timescale::VIDEO)
             .0
+    }
+
+    fn audio_timescale(&self) -> Timescale {
+        let audio = self.init.tracks.audio.as_ref();
+        audio.map_or(Timescale::VIDEO, AudioConfig::timescale)
     }
 }
 

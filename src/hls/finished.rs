@@ -52,6 +52,11 @@ impl Chunk {
         }
     }
 
+    /// Bytes of the whole text.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     fn after(&self) -> u64 {
         self.first + u64::try_from(self.ends.len()).unwrap_or(0)
     }

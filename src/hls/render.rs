@@ -67,6 +67,9 @@ impl Memo {
     }
 }
 
+/// What the segments behind the chunks need, about: a shorter text is grown once.
+const EDGE_ROOM: usize = 16 << 10;
+
 impl State {
     /// Forms that would give the same text are one.
     fn effective(&self, form: Form) -> Form {
@@ -133,6 +136,10 @@ impl State {
     /// The finished prefix. Whole chunks go into a gzip member as they are; `text` holds what comes after the last.
     fn chunks(&self, text: &mut String, member: &mut Option<Member>) {
         let first = self.finished.first;
+        if member.is_none() {
+            let chunks = self.finished.chunks.iter();
+            text.reserve(chunks.map(|chunk| chunk.len()).sum::<usize>() + EDGE_ROOM);
+        }
         // The line that named the first segment's init section may have left with its segment.
         if first < self.finished.next_msn
             && !self.finished.begins_run(first)

@@ -106,14 +106,17 @@ impl Segment {
         }
     }
 
-    /// Appends a part; its line is written only where the playlist lists parts.
-    pub(super) fn push(&mut self, part: PartMeta, listed: bool) -> usize {
+    /// Appends a part; its line is written only where the playlist lists parts and so has a part target.
+    pub(super) fn push(&mut self, part: PartMeta, target: Option<Ticks>) -> usize {
         let index = self.part_ends.len();
-        if listed {
+        if let Some(target) = target {
+            // Sound that begins between two ticks can make a part one tick longer than its frames: not in the text.
+            let rounded = part.duration.0 == target.0 + 1;
+            let duration = if rounded { target } else { part.duration };
             // The RFC gives attributes no order; this is the one of its own examples.
             self.text.push_str("#EXT-X-PART:DURATION=");
             self.text
-                .push_str(&decimal::seconds(decimal::nearest(part.duration)));
+                .push_str(&decimal::seconds(decimal::nearest(duration)));
             self.text.push_str(",URI=\"");
             self.text.push_str(&part_uri(self.run, self.msn, index));
             self.text.push('"');
@@ -163,6 +166,8 @@ impl Segment {
 mod tests {
     use super::*;
 
+    const TARGET: Option<Ticks> = Some(Ticks(18_000));
+
     #[test]
     fn the_lines_of_a_segment_without_its_parts_are_the_rest_in_order() {
         let tags = Pending {
@@ -176,13 +181,13 @@ mod tests {
             independent: true,
             bytes: 100,
         };
-        assert_eq!(segment.push(part, true), 0);
+        assert_eq!(segment.push(part, TARGET), 0);
         let part = PartMeta {
             duration: Ticks(16_500),
             independent: false,
             bytes: 50,
         };
-        assert_eq!(segment.push(part, true), 1);
+        assert_eq!(segment.push(part, TARGET), 1);
         segment.close(false);
         let (mut with, mut without) = (String::new(), String::new());
         segment.write(&mut with, true);
@@ -206,6 +211,27 @@ mod tests {
     }
 
     #[test]
+    fn one_tick_of_rounding_does_not_exceed_the_part_target() {
+        let mut segment = Segment::open(0, 0, Ticks::ZERO, Pending::default());
+        for ticks in [18_001, 18_002] {
+            let part = PartMeta {
+                duration: Ticks(ticks),
+                independent: false,
+                bytes: 1,
+            };
+            segment.push(part, TARGET);
+        }
+        let mut text = String::new();
+        segment.write(&mut text, true);
+        // 18,002 ticks are 0.200022 s: that is no rounding, and is told.
+        assert_eq!(
+            text,
+            "#EXT-X-PART:DURATION=0.2,URI=\"0/0.0.m4s\"\n#EXT-X-PART:DURATION=0.20002,URI=\"0/0.1.m4s\"\n"
+        );
+        assert_eq!(segment.duration, Ticks(36_003));
+    }
+
+    #[test]
     fn rounding_does_not_add_up_over_segments() {
         // Each 300,001 ticks = 3.33334444… s: the nearest five digits are 0.44 ticks too short each time.
         let (mut start, mut sum) = (Ticks::ZERO, 0);
@@ -216,7 +242,7 @@ mod tests {
                 independent: true,
                 bytes: 1,
             };
-            segment.push(part, false);
+            segment.push(part, None);
             segment.close(false);
             let mut text = String::new();
             segment.write(&mut text, true);

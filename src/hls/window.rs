@@ -175,12 +175,11 @@ impl Window {
     /// Appends a part; answers its media sequence number and its index in that segment.
     pub fn push_part(&mut self, part: PartMeta) -> (u64, usize) {
         self.has_parts = true;
-        let listed = self.part_target.is_some();
         let mut segment = match self.open.take() {
             Some(segment) => segment,
             None => self.next_segment(),
         };
-        let index = segment.push(part, listed);
+        let index = segment.push(part, self.part_target);
         let msn = segment.msn;
         self.open = Some(segment);
         (msn, index)

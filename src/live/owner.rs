@@ -99,7 +99,7 @@ impl Owner {
 
     /// Runs until the live has ended or the server stops.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let span = tracing::info_span!("live", live.id = %self.live.id);
+        let span = tracing::info_span!(parent: None, "live", live.id = %self.live.id);
         async {
             tracing::info!(state = self.state.status().as_str(), "a live has an owner");
             let stopping = self.deps.tasks.stopping();

@@ -4,8 +4,10 @@
 //! therefore in the file, and survives a kill of this process.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::error::RenditionError;
 use super::gate::Gate;
@@ -20,6 +22,9 @@ use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
 use crate::fmp4::{Packed, PartTarget};
 use crate::hls;
 use crate::store::Store;
+
+/// How long a rendition waits after a file or a row could not be made, instead of trying with every frame.
+const REST: Duration = Duration::from_secs(1);
 
 /// What a rendition needs to grow.
 #[derive(Clone, Debug)]
@@ -73,6 +78,8 @@ pub struct Growing {
     pub(super) part_target: Option<PartTarget>,
     /// Where the rendition's timeline ends.
     pub(super) end: Ticks,
+    /// After a run could not be opened: until when media is dropped before the next try.
+    rests_until: Option<Instant>,
     /// Runs whose file could not be made final yet.
     pub(super) unfinished: Vec<OpenRun>,
     pub(super) finished_runs: usize,
@@ -100,6 +107,7 @@ impl Growing {
             awaits_first_frame: false,
             part_target: None,
             end: Ticks::ZERO,
+            rests_until: None,
             unfinished: Vec::new(),
             finished_runs: 0,
         }
@@ -190,7 +198,12 @@ impl Growing {
             run.packager.push(frame, packed);
         } else if self.gate.hold(frame) {
             let (tracks, held) = self.gate.release();
+            if self.rests_until.is_some_and(|until| Instant::now() < until) {
+                return Ok(());
+            }
+            self.rests_until = Some(Instant::now() + REST);
             let mut run = OpenRun::create(self, tracks, self.frame_rate_hint).await?;
+            self.rests_until = None;
             run.packager.start_session();
             for frame in held {
                 run.packager.push(frame, packed);
@@ -287,7 +300,12 @@ impl Growing {
     }
 
     pub(super) fn end_segment(&mut self, run: &mut OpenRun) {
-        let Some(segment) = self.window.end_segment() else {
+        let segment = if run.has_lost_parts() {
+            self.window.lose_segment()
+        } else {
+            self.window.end_segment()
+        };
+        let Some(segment) = segment else {
             return;
         };
         self.rates.segment();

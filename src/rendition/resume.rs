@@ -79,7 +79,12 @@ impl Growing {
             }
         }
         growing.shelf().cool();
-        growing.announce_variant(variant(&runs));
+        let variant = variant(&runs);
+        let average = variant
+            .as_ref()
+            .and_then(|variant| variant.average_bandwidth);
+        growing.rates.declare(average.unwrap_or(0));
+        growing.announce_variant(variant);
         Ok((growing, written))
     }
 

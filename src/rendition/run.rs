@@ -32,6 +32,8 @@ pub(super) struct OpenRun {
     /// The open segment: what of it is in the file, and where it begins.
     parts: Vec<PartIndex>,
     segment_offset: u64,
+    /// Whether the disk refused a part of it: players are told that it is missing (EXT-X-GAP).
+    lost_parts: bool,
     /// Whether a sync is on its way: one at a time is enough, the next one covers what it missed.
     syncing: Arc<AtomicBool>,
 }
@@ -113,6 +115,7 @@ impl OpenRun {
             file: Some(file),
             rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
+            lost_parts: false,
             syncing: Arc::default(),
         }
     }
@@ -158,6 +161,8 @@ impl OpenRun {
     pub(super) fn add_part(&mut self, part: &Part, written: bool) {
         if written {
             self.parts.push(PartIndex::from(part));
+        } else {
+            self.lost_parts = true;
         }
     }
 
@@ -176,11 +181,17 @@ impl OpenRun {
         self.parts.push(part);
     }
 
+    /// Whether the open segment is not whole in the file.
+    pub(super) fn has_lost_parts(&self) -> bool {
+        self.lost_parts
+    }
+
     /// The open segment is complete: row on its way, sync on its way. Answers where it lies.
     pub(super) fn end_segment(&mut self, segment: &SegmentMeta) -> Spot {
         let index = SegmentIndex {
             parts: std::mem::take(&mut self.parts),
         };
+        self.lost_parts = false;
         let spot = self.spot(self.segment_offset, index.length_bytes());
         self.segment_offset += spot.length;
         let row = Segment {

@@ -37,10 +37,10 @@ fn sample_values() -> BTreeMap<String, String> {
 }
 
 fn load(text: &str) -> Config {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("griot.toml");
-    std::fs::write(&path, text).unwrap();
-    Config::load(Some(&path), std::iter::empty()).unwrap()
+    std::fs::write(&path, text).expect("a file");
+    Config::load(Some(&path), std::iter::empty()).expect("settings that work")
 }
 
 #[test]

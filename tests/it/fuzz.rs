@@ -8,16 +8,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What `libfuzzer_sys` is to a target, here (`main.rs` lends this crate its name): the target becomes a function.
-#[macro_export]
-macro_rules! fuzz_target {
-    (|$data:ident: &[u8]| $body:block) => {
-        pub(super) fn run($data: &[u8]) {
-            $body
-        }
-    };
-}
-
 #[expect(unused_attributes, reason = "`no_main` is for the fuzzer")]
 #[path = "../../fuzz/fuzz_targets/flv_tags.rs"]
 mod flv_tags;
@@ -31,7 +21,21 @@ mod rtmp_amf0;
 #[path = "../../fuzz/fuzz_targets/rtmp_chunks.rs"]
 mod rtmp_chunks;
 
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// What `libfuzzer_sys` is to a target, here (`main.rs` lends this crate its name): the target becomes a function.
+/// Below the targets, which find it by that name only.
+#[macro_export]
+macro_rules! fuzz_target {
+    (|$data:ident: &[u8]| $body:block) => {
+        pub(super) fn run($data: &[u8]) {
+            $body
+        }
+    };
+}
+
+/// A target and its name.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: &[Target] = &[
     ("flv_tags", flv_tags::run),
     ("mp4_scan", mp4_scan::run),
     ("rtmp_amf0", rtmp_amf0::run),

@@ -359,6 +359,10 @@ async fn a_publish_without_a_start_makes_a_live() {
         .expect("an address");
     Player::open(&server, hls_url).await;
     assert_eq!(listed["results"][0]["author"]["id"], aissatou.id);
+    let hls_url = listed["results"][0]["hls_url"]
+        .as_str()
+        .expect("an address");
+    Player::open(&server, hls_url).await;
     let started = aissatou.post(START, &json!({})).await.expect(409);
     assert_eq!(started.json["live_id"], live);
     let (view, _) = aissatou.stop_and_download(live).await;

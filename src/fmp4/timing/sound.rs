@@ -57,6 +57,8 @@ pub(in crate::fmp4) struct SoundLane {
     floor: i64,
     /// Whether a frame of the encoder's was placed in this session.
     started: bool,
+    /// Where the session's first frame was placed.
+    first: Option<i64>,
     /// Mean of how late frames come after the chain's end, sixteenths of a sample.
     late_16: i64,
     /// Mean of how far frames come from that mean, sixteenths of a sample.
@@ -86,6 +88,7 @@ impl SoundLane {
             taken_end: end,
             floor: 0,
             started: false,
+            first: None,
             late_16: 0,
             jitter_16: 0,
             closes_holes,
@@ -99,6 +102,7 @@ impl SoundLane {
     pub(in crate::fmp4) fn start(&mut self, floor: i64) {
         self.floor = floor;
         self.started = false;
+        self.first = None;
         self.late_16 = 0;
         self.lost = false;
         if !self.queue.is_empty() {
@@ -125,7 +129,11 @@ impl SoundLane {
     /// Places a frame of `samples` that came at `at`.
     pub(in crate::fmp4) fn accept(&mut self, at: i64, samples: i64, data: Bytes) -> Verdict {
         if !self.started {
-            return self.accept_first(at, samples, data);
+            let verdict = self.accept_first(at, samples, data);
+            if self.started {
+                self.first = self.queue.back().map(|sound| sound.start);
+            }
+            return verdict;
         }
         let end = self.end_or_floor();
         let late = at - end;
@@ -133,6 +141,10 @@ impl SoundLane {
         let slack = samples / 2 + 3 * self.jitter_16 / 16;
         self.jitter_16 += surprise.abs().min(samples) - self.jitter_16 / 16;
         if surprise < -slack {
+            if let Some(priming) = self.priming_at(at, samples) {
+                priming.data = data;
+                return Verdict::BeforeStart;
+            }
             if self.lost {
                 // It was not lost but late: silence came too early, wait longer next time.
                 self.patience = (self.patience * 2).min(PATIENCE_MAX);
@@ -174,6 +186,16 @@ impl SoundLane {
         Verdict::Placed {
             silence: filled,
             hole,
+        }
+    }
+
+    /// The session's first frame, if a second one comes at its time: GStreamer's `flvmux` moves a priming frame, which
+    /// ends before the first picture, from its negative time to zero. The second one is the one to be heard.
+    fn priming_at(&mut self, at: i64, samples: i64) -> Option<&mut Sound> {
+        let first = self.first?;
+        match self.queue.make_contiguous() {
+            [only] if only.start == first && (at - first).abs() <= samples / 2 => Some(only),
+            _ => None,
         }
     }
 
@@ -383,6 +405,22 @@ mod tests {
         }
         assert_eq!(accept(&mut lane, 9 * FRAME), Verdict::Overlap);
         assert_eq!(accept(&mut lane, 10 * FRAME), PLACED);
+    }
+
+    #[test]
+    fn a_priming_frame_moved_to_zero_gives_way_to_the_first_to_be_heard() {
+        let mut lane = lane();
+        lane.accept(0, FRAME, Bytes::from_static(b"priming"));
+        let verdict = lane.accept(0, FRAME, Bytes::from_static(b"heard"));
+        assert_eq!(verdict, Verdict::BeforeStart);
+        lane.accept(FRAME, FRAME, Bytes::from_static(b"next"));
+        let data: Vec<&[u8]> = lane.queue().iter().map(|sound| &sound.data[..]).collect();
+        assert_eq!(data, [&b"heard"[..], b"next"]);
+        // Only the very first: a repeated time later is an overlap.
+        assert_eq!(
+            lane.accept(FRAME, FRAME, Bytes::from_static(b"late")),
+            Verdict::Overlap
+        );
     }
 
     #[test]
