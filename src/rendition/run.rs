@@ -14,7 +14,7 @@ use super::rows::SegmentRows;
 use super::shelf::{RunShelf, Spot};
 use crate::av::{Part, Ticks, TrackSet};
 use crate::base::RunId;
-use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, SegmentIndex};
+use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
 use crate::hls::SegmentMeta;
 use crate::store::{NewRun, Segment};
 
@@ -50,7 +50,14 @@ impl OpenRun {
         let config = PackagerConfig {
             part_max_ms: part_max_ms(plan, growing.part_target),
         };
-        let packager = Packager::new(config, tracks.clone(), growing.end, frame_rate_hint)?;
+        let packager = match growing.part_target {
+            None => Packager::new(config, tracks.clone(), growing.end, frame_rate_hint)?,
+            // What was announced holds, whatever the frame rate of this run turns out to be.
+            Some(announced) => {
+                let state = ResumeState::after(announced, growing.end, []);
+                Packager::resume(config, tracks.clone(), state, frame_rate_hint)?
+            }
+        };
         let place = Place::growing(plan.live, plan.rendition, number);
         let (path, head) = (plan.places.path(&place), packager.head());
         let head_bytes = head.len() as u64;
