@@ -22,6 +22,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("sqlx", &["sqlx::"]),
     ("mp4-atom", &["mp4_atom::"]),
     ("TCP that publishes", &["Publisher"]),
+    ("rustls", &["rustls::"]),
     (
         "environment, settings file",
         &["env::var", "env::vars", "toml::"],

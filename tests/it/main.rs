@@ -22,3 +22,4 @@ mod recording;
 mod sessions;
 mod start;
 mod store_contract;
+mod tls;

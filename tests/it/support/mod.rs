@@ -5,6 +5,7 @@
 //! neighbours the measuring. Children die with the value that owns them.
 
 mod api;
+mod certificate;
 mod clip;
 mod encoder;
 mod obs;
@@ -14,10 +15,13 @@ mod server;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
+pub(crate) use certificate::Authority;
 pub(crate) use clip::{
     Packet, av_offset_s, clip, decode_errors, other_clip, packets, probe, remux_errors,
 };
-pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
+pub(crate) use encoder::{
+    ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, gstreamer_publish,
+};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use process::{Process, tool};
