@@ -9,6 +9,7 @@ mod file;
 mod gate;
 mod growing;
 mod media;
+mod piece;
 mod place;
 mod reader;
 mod replay;
