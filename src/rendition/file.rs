@@ -48,7 +48,7 @@ impl FileRange {
     }
 
     /// The same without blocking: what of the piece is in the page cache, `None` when its first byte is not
-    /// or the file system cannot tell (preadv2(2), RWF_NOWAIT).
+    /// or the file system cannot tell (preadv2(2), `RWF_NOWAIT`).
     pub fn read_cached(&self, at: u64) -> Option<Bytes> {
         let size = self.left(at);
         if size == 0 {
