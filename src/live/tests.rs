@@ -45,7 +45,9 @@ impl House {
         let tasks = Tasks::default();
         let places = Places {
             spool: folder.join("spool"),
-            objects: Directory::open(folder.join("objects")).expect("a folder"),
+            objects: Directory::open(folder.join("objects"))
+                .expect("a folder")
+                .into(),
         };
         let lives = Lives::new(Deps {
             config,

@@ -24,7 +24,7 @@ pub use error::RenditionError;
 pub use file::FileRange;
 pub use growing::{Growing, GrowingPlan};
 pub use media::Media;
-pub use place::Places;
+pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
 };
