@@ -9,6 +9,7 @@ mod clip;
 mod encoder;
 mod obs;
 mod player;
+mod postgres;
 mod process;
 mod server;
 mod wait;
@@ -20,6 +21,7 @@ pub(crate) use clip::{
 pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
+pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use server::{Server, serve_in_vain};
 pub(crate) use wait::{PATIENCE, eventually};
