@@ -10,6 +10,7 @@ mod clip;
 mod encoder;
 mod obs;
 mod player;
+mod postgres;
 mod process;
 mod server;
 mod wait;
@@ -24,6 +25,7 @@ pub(crate) use encoder::{
 };
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
+pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use server::{Server, serve_in_vain};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -164,6 +164,7 @@ fn how_to_get(program: &str) -> &'static str {
         }
         "curl" | "openssl" | "nginx" | "caddy" => "apt-get install it; script/test does",
         "Xvfb" => "apt-get install xvfb",
+        "psql" => "apt-get install postgresql",
         _ => "script/test installs what the tests need",
     }
 }
