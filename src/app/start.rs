@@ -36,6 +36,8 @@ pub struct Server {
     lives: Tasks,
     http: Tasks,
     upkeep: Tasks,
+    /// Cancelled when the stop begins.
+    stopping: CancellationToken,
     /// Cancelled when a listener ends without having been told to.
     broken: CancellationToken,
     _lock: DataDirLock,
@@ -92,6 +94,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         lives: live_tasks,
         http: Tasks::default(),
         upkeep: Tasks::default(),
+        stopping: CancellationToken::new(),
         broken: broken.clone(),
         rooms,
         _lock: lock,
@@ -107,6 +110,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         lives,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
+        stopping: server.stopping.clone(),
         metrics: Arc::new(move || metrics.render()),
     };
     let ends = broken.clone().drop_guard();
@@ -153,6 +157,8 @@ impl Server {
 
     /// Stops in order: what comes in first, what goes out last.
     pub async fn stop(self) {
+        // Whoever balances between servers sends nobody here any more.
+        self.stopping.cancel();
         // No more encoders.
         self.ingest.stopping().cancel();
         // Each live ends its publisher with the reason, writes what it has and parks its file.

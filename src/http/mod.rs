@@ -49,6 +49,8 @@ pub struct Services {
     pub accounts: crate::accounts::Accounts,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
+    /// Cancelled when the server begins to stop: it still answers, but is not ready any more.
+    pub stopping: tokio_util::sync::CancellationToken,
     /// Renders all metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }

@@ -227,6 +227,8 @@ async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> 
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
+    metrics::counter!("griot_http_problems_total", "status" => problem.status().as_str().to_owned())
+        .increment(1);
     problem.answer(language, response.headers_mut().remove(ALLOW))
 }
 

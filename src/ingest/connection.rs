@@ -206,6 +206,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(refusal) => {
                 tracing::info!(key = hint, reason = %refusal, "publish refused");
+                metrics::counter!("griot_publish_refused_total", "reason" => refusal.as_str())
+                    .increment(1);
                 self.session.reject_publish(&refusal.to_string());
                 Err(NotOpened::Refused)
             }

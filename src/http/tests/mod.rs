@@ -114,6 +114,7 @@ impl House {
             lives,
             accounts,
             store,
+            stopping: tokio_util::sync::CancellationToken::new(),
             metrics: Arc::new(|| "griot_up 1\n".to_owned()),
         };
         let local = "127.0.0.1:8000".parse().unwrap();
