@@ -315,11 +315,11 @@ mod tests {
         let started = tokio::time::Instant::now();
         let download = async {
             for _ in 0..4 {
-                sleep(within / 2).await;
+                sleep(within * 7 / 10).await;
                 requests.progress.add(PROGRESS_BYTES);
             }
         };
         tokio::join!(requests.idle(within), download);
-        assert_eq!(started.elapsed(), within * 3);
+        assert_eq!(started.elapsed(), within * 4);
     }
 }
