@@ -7,6 +7,7 @@
 mod api;
 mod certificate;
 mod clip;
+mod curl;
 mod encoder;
 mod obs;
 mod player;
@@ -20,6 +21,7 @@ pub(crate) use certificate::Authority;
 pub(crate) use clip::{
     Packet, av_offset_s, clip, decode_errors, other_clip, packets, probe, remux_errors,
 };
+pub(crate) use curl::{Curled, curl};
 pub(crate) use encoder::{
     ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, gstreamer_publish,
 };

@@ -122,6 +122,11 @@ impl Server {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         self.process.said()
