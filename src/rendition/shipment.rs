@@ -262,12 +262,18 @@ impl Shipment {
         Ok(id)
     }
 
-    /// Forgets the upload. Also aborts those of this key that no row knows: a crash came between the server's
-    /// answer and the row.
+    /// Forgets the upload, at the server too.
     async fn begin_anew(&mut self) -> Result<(), Setback> {
+        self.abort_all().await?;
         if self.upload.take().is_some() {
             self.house.store.forget_run_upload(self.run).await?;
         }
+        Ok(())
+    }
+
+    /// Aborts every upload of this key, also those that no row knows: a crash came between the server's answer
+    /// and the row.
+    async fn abort_all(&self) -> Result<(), Setback> {
         let path = self.key.as_str();
         let pending = match self.bucket.uploads(path).await {
             Ok(pending) => pending,
@@ -293,6 +299,7 @@ impl Shipment {
             self.send_rest(length).await?
         };
         self.read_back(length).await?;
+        self.abort_all().await?;
         self.house.note_outcome(None);
         let path = Place::Object(self.key.clone()).to_row();
         let now = self.house.clock.now();
