@@ -25,10 +25,10 @@ use crate::store::{RunPart, RunUpload, StoreError};
 /// Pause after a failure, doubled with each that follows, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A part may take this long; after a failure twice as long, up to the longest: 8 MiB in ten minutes are
-/// 112 kbit/s, and a link that is slower can carry no live.
+/// A part may take this long; after a failure twice as long, up to the longest: 8 MiB in four minutes are
+/// 280 kbit/s, and a link that is slower keeps up with no live.
 const PART_WITHIN: Duration = Duration::from_secs(60);
-const PART_WITHIN_AT_MOST: Duration = Duration::from_secs(600);
+const PART_WITHIN_AT_MOST: Duration = Duration::from_secs(240);
 /// An upload that is older is begun anew from the spool: MinIO sweeps uploads 24 hours after their start.
 const OLDEST_UPLOAD: Duration = Duration::from_secs(12 * 3_600);
 /// The bytes that sealing changes, and those before them: what is read back of a stored object.
