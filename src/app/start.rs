@@ -192,6 +192,7 @@ async fn bind_http(config: &Config, addresses: &Addresses) -> anyhow::Result<htt
         rtmp_public_url: addresses.rtmp_url(config),
         rate_limits: config.http.rate_limits,
         trusted_proxies: config.http.trusted_proxies.clone(),
+        objects_redirect: config.objects.s3_redirect,
         ..http::Config::default()
     };
     http::bind(settings).await.with_context(|| {

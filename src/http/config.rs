@@ -20,6 +20,8 @@ pub struct Config {
     pub rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether downloads are sent on to the object store's own addresses, where it has such.
+    pub objects_redirect: bool,
     /// Connections at a time; more wait in the kernel's queue until one ends.
     pub max_connections: usize,
     /// How long an orderly stop waits for answers that are on their way.
@@ -34,6 +36,7 @@ impl Default for Config {
             rtmp_public_url: "rtmp://127.0.0.1:1935/live".to_owned(),
             rate_limits: true,
             trusted_proxies: Vec::new(),
+            objects_redirect: false,
             max_connections: 16_384,
             drain: Duration::from_secs(5),
         }

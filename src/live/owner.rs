@@ -448,7 +448,7 @@ impl Owner {
             .set_recording_state(recording, state, now)
             .await;
         if noted.is_ok() && saved {
-            // A directory store has the bytes as soon as the file was renamed into it.
+            // A directory has the bytes as soon as the file was renamed into it; a bucket may, by now.
             noted = self.deps.store.set_recording_stored(recording, now).await;
         }
         if let Err(error) = noted {

@@ -52,6 +52,7 @@ impl Lives {
                 }
             }
         }
+        self.sending.take_up().await?;
         Ok(found)
     }
 

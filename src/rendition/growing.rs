@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::error::RenditionError;
 use super::gate::Gate;
 use super::media::Media;
-use super::place::Places;
 use super::reader::{Announced, Reader};
 use super::run::OpenRun;
+use super::sending::Sending;
 use super::shelf::Shelf;
 use super::variant::Rates;
 use crate::av::{CodecConfig, Frame, Part, Ticks};
@@ -37,8 +37,8 @@ pub struct GrowingPlan {
     pub part_max_ms: u32,
     /// The rows.
     pub store: Store,
-    /// Where files grow and end up.
-    pub places: Places,
+    /// Where files grow, and the way to where they end up.
+    pub sending: Sending,
     /// The wall clock.
     pub clock: Clock,
     /// Ids of new rows.

@@ -14,7 +14,7 @@ use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::replay::{shelve, source_runs, stand, variant};
+use super::replay::{put_on, shelve, source_runs, variant};
 use super::run::{OpenRun, blocking, part_max_ms};
 use crate::av::{Ticks, Timescale, TrackKind, TrackSet};
 use crate::base::Timestamp;
@@ -49,9 +49,9 @@ impl Growing {
         let mut rows = Vec::new();
         for run in &runs {
             let segments = growing.plan.store.segments(run.id).await?;
-            let stand = stand(&growing.plan.places, run).await?;
+            let plan = &growing.plan;
+            put_on(&growing.shelf, run, &plan.sending, &plan.store).await?;
             let mut shelf = growing.shelf();
-            shelf.add_run(stand);
             rows.extend(
                 segments
                     .iter()
@@ -97,9 +97,10 @@ impl Growing {
             .last()
             .map(|row| row.segment.byte_offset + row.segment.bytes)
             .and_then(|end| u64::try_from(end).ok());
+        let places = plan.sending.places();
         let (path, object) = (
-            plan.places.spool_path(place.key()),
-            plan.places.objects.path(place.key()),
+            places.spool_path(place.key()),
+            places.objects.path(place.key()),
         );
         let leftover = blocking(move || {
             if let Some(object) = object.filter(|object| !path.exists() && object.exists()) {

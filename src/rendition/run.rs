@@ -11,7 +11,8 @@ use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
 use super::rows::SegmentRows;
-use super::shelf::{RunShelf, Spot};
+use super::sending::Feed;
+use super::shelf::{RunShelf, Source, Spot};
 use crate::av::{Part, Ticks, TrackSet};
 use crate::base::RunId;
 use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
@@ -29,6 +30,8 @@ pub(super) struct OpenRun {
     /// `None` only while a blocking task works on it; for good if that task broke.
     file: Option<RunFile>,
     rows: SegmentRows,
+    /// Where the run goes to a bucket: told how far the file is synced.
+    feed: Option<Feed>,
     /// The open segment: what of it is in the file, and where it begins.
     parts: Vec<PartIndex>,
     segment_offset: u64,
@@ -36,6 +39,17 @@ pub(super) struct OpenRun {
     lost_parts: bool,
     /// Whether a sync is on its way: one at a time is enough, the next one covers what it missed.
     syncing: Arc<AtomicBool>,
+}
+
+/// What sealing needs of a run.
+#[derive(Debug)]
+pub(super) struct Sealable {
+    pub(super) id: RunId,
+    pub(super) number: u32,
+    pub(super) tracks: TrackSet,
+    pub(super) place: Place,
+    pub(super) feed: Option<Feed>,
+    pub(super) file: RunFile,
 }
 
 impl OpenRun {
@@ -59,7 +73,10 @@ impl OpenRun {
             }
         };
         let place = Place::growing(plan.live, plan.rendition, number);
-        let (path, head) = (plan.places.spool_path(place.key()), packager.head());
+        let (path, head) = (
+            plan.sending.places().spool_path(place.key()),
+            packager.head(),
+        );
         let head_bytes = head.len() as u64;
         let made_at = path.clone();
         let file = blocking(move || RunFile::create(&path, &head)).await?;
@@ -117,8 +134,9 @@ impl OpenRun {
             number,
             tracks: packager.init().tracks.clone(),
             packager,
-            place,
             segment_offset: file.end(),
+            feed: plan.sending.grow(id, place.key().clone(), file.shared()),
+            place,
             file: Some(file),
             rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
@@ -132,7 +150,7 @@ impl OpenRun {
         Some(RunShelf {
             number: self.number,
             init: self.packager.init().bytes.clone(),
-            file: self.file.as_ref()?.shared(),
+            source: Source::File(self.file.as_ref()?.shared()),
             download: None,
         })
     }
@@ -217,26 +235,35 @@ impl OpenRun {
 
     /// Makes what is written survive a power loss, in the background.
     fn sync(&self) {
-        let Some(file) = self.file.as_ref().map(RunFile::shared) else {
+        let Some((file, end)) = self.file.as_ref().map(|file| (file.shared(), file.end())) else {
             return;
         };
         if self.syncing.swap(true, Ordering::AcqRel) {
             return;
         }
         let syncing = Arc::clone(&self.syncing);
+        let feed = self.feed.clone();
         // Its end is told by the flag; the file itself says nothing new.
         drop(tokio::task::spawn_blocking(move || {
-            if let Err(error) = file.sync_data() {
-                tracing::error!(%error, "a rendition file could not be synced");
+            match file.sync_data() {
+                Ok(()) => feed.iter().for_each(|feed| feed.synced(end)),
+                Err(error) => tracing::error!(%error, "a rendition file could not be synced"),
             }
             syncing.store(false, Ordering::Release);
         }));
     }
 
     /// Hands over what sealing needs, once every row is committed.
-    pub(super) async fn into_parts(self) -> Option<(RunId, u32, TrackSet, Place, RunFile)> {
+    pub(super) async fn into_parts(self) -> Option<Sealable> {
         self.rows.flush().await;
-        Some((self.id, self.number, self.tracks, self.place, self.file?))
+        Some(Sealable {
+            id: self.id,
+            number: self.number,
+            tracks: self.tracks,
+            place: self.place,
+            feed: self.feed,
+            file: self.file?,
+        })
     }
 
     /// Commits rows and syncs the file; the run stays as it is on disk.

@@ -6,23 +6,25 @@ use super::error::RenditionError;
 use super::file::{FileRange, RunFile};
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::reader::Download;
-use super::run::blocking;
+use super::reader::{Download, MediaBytes};
+use super::run::{Sealable, blocking};
+use super::shelf::Source;
 use crate::av::TrackSet;
-use crate::base::{RunId, Timestamp};
+use crate::base::Timestamp;
 use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
-use crate::objects::Objects;
 use crate::store::{IndexedSegment, Run, RunChange};
 
 impl Growing {
     /// Seals every run that is closed. What fails stays for the next try.
     pub(super) async fn seal_runs(&mut self) -> Result<(), RenditionError> {
         while let Some(run) = self.unfinished.pop() {
-            let Some((id, number, tracks, place, file)) = run.into_parts().await else {
+            let Some(run) = run.into_parts().await else {
                 continue;
             };
-            let download = seal(&self.plan, id, &tracks, &place, file).await?;
+            let (id, number) = (run.id, run.number);
+            let download = seal(&self.plan, run).await?;
             self.shelf().set_download(number, download);
+            self.plan.sending.tell_when_stored(id, number, &self.shelf);
             self.finished_runs += 1;
         }
         Ok(())
@@ -62,21 +64,25 @@ impl Growing {
     }
 }
 
-/// Makes the file of run `id` final. Doing it again after a crash at any step is right.
-pub(super) async fn seal(
-    plan: &GrowingPlan,
-    id: RunId,
-    tracks: &TrackSet,
-    place: &Place,
-    mut file: RunFile,
-) -> Result<Download, RenditionError> {
+/// Makes a run's file final and lets go of it: the directory has it then, a bucket will. Doing it again after
+/// a crash at any step is right.
+async fn seal(plan: &GrowingPlan, run: Sealable) -> Result<Download, RenditionError> {
+    let Sealable {
+        id,
+        tracks,
+        place,
+        feed,
+        mut file,
+        ..
+    } = run;
     let rows = plan.store.indexed_segments(id).await?;
-    let (places, tracks, key) = (plan.places.clone(), tracks.clone(), place.key().clone());
-    let has_video = tracks.video.is_some();
+    let directory = plan.sending.places().objects.directory().cloned();
+    let in_directory = directory.is_some();
+    let (key, has_video) = (place.key().clone(), tracks.video.is_some());
     let (length, finalised, shared) = blocking(move || {
         let finalised = index(&tracks, &rows, &file)?;
         let length = file.seal(&finalised.moov, &finalised.mdat_header, MDAT_OFFSET)?;
-        if let Objects::Directory(directory) = &places.objects {
+        if let Some(directory) = directory {
             directory.adopt(file.path(), &key)?;
         }
         Ok((length, finalised, file.shared()))
@@ -86,11 +92,8 @@ pub(super) async fn seal(
     let etag = format!("\"{id:x}-{length:x}\"", id = id.0);
     let change = RunChange {
         // Into a bucket it has yet to be sent.
-        path: plan
-            .places
-            .objects
-            .directory()
-            .map(|_| Place::Object(place.key().clone()).to_row()),
+        path: in_directory.then(|| Place::Object(place.key().clone()).to_row()),
+        stored_at: in_directory.then_some(now),
         bytes: Some(i64::try_from(length).unwrap_or(i64::MAX)),
         duration: Some(finalised.duration),
         etag: Some(etag.clone()),
@@ -102,8 +105,13 @@ pub(super) async fn seal(
         frames = finalised.video_frames,
         "a run is final"
     );
+    // The row is committed: what follows may take its time.
+    match feed {
+        Some(feed) => feed.sealed(),
+        None => plan.sending.adopted(id, place.key().clone()),
+    }
     Ok(Download {
-        range: FileRange::new(shared, 0, length),
+        media: MediaBytes::File(FileRange::new(shared, 0, length)),
         etag,
         modified: now,
         has_video,
@@ -130,9 +138,9 @@ fn index(tracks: &TrackSet, rows: &[IndexedSegment], file: &RunFile) -> io::Resu
 }
 
 /// The download of a run that is final already.
-pub(super) fn download(run: &Run, file: std::sync::Arc<std::fs::File>) -> Option<Download> {
+pub(super) fn download(run: &Run, source: &Source) -> Option<Download> {
     Some(Download {
-        range: FileRange::new(file, 0, u64::try_from(run.bytes).ok()?),
+        media: source.range(0, u64::try_from(run.bytes).ok()?),
         etag: run.etag.clone()?,
         modified: run.finished_at.unwrap_or(Timestamp(0)),
         has_video: run.video_codec.is_some(),

@@ -16,6 +16,7 @@ mod runs;
 #[cfg(test)]
 mod scratch;
 mod segments;
+mod sending;
 mod sessions;
 #[cfg(test)]
 mod statements;
@@ -34,6 +35,7 @@ pub use runs::{NewRun, Run, RunChange, RunState};
 #[cfg(test)]
 pub(crate) use scratch::scratch_store;
 pub use segments::{IndexedSegment, Segment};
+pub use sending::{RunPart, RunUpload};
 pub use sessions::{NewSession, PublishSession};
 pub use stream_keys::StreamKey;
 pub use tokens::RefreshToken;

@@ -57,6 +57,8 @@ pub struct Run {
     pub etag: Option<String>,
     /// When it became `Final`.
     pub finished_at: Option<Timestamp>,
+    /// When its object was in the store, read back; its path is the object's since.
+    pub stored_at: Option<Timestamp>,
 }
 
 /// What a new run's row is made from.
@@ -107,6 +109,8 @@ pub struct RunChange {
     pub tree_sha256: Option<String>,
     /// See [`Run::etag`].
     pub etag: Option<String>,
+    /// See [`Run::stored_at`].
+    pub stored_at: Option<Timestamp>,
 }
 
 sql! {
@@ -122,7 +126,8 @@ sql! {
             duration = coalesce($4, duration),
             head_bytes = coalesce($5, head_bytes),
             tree_sha256 = coalesce($6, tree_sha256),
-            etag = coalesce($7, etag)
+            etag = coalesce($7, etag),
+            stored_at = coalesce($8, stored_at)
         where id = $1
         returning *";
     FINISH = "update runs set
@@ -132,8 +137,9 @@ sql! {
             head_bytes = coalesce($5, head_bytes),
             tree_sha256 = coalesce($6, tree_sha256),
             etag = coalesce($7, etag),
+            stored_at = coalesce($8, stored_at),
             state = 'final',
-            finished_at = coalesce(finished_at, $8)
+            finished_at = coalesce(finished_at, $9)
         where id = $1
         returning *";
 }
@@ -193,6 +199,7 @@ impl Store {
             .bind(change.head_bytes)
             .bind(&change.tree_sha256)
             .bind(&change.etag)
+            .bind(change.stored_at)
             .fetch_one(pool)
             .await)?;
         Ok(row)
@@ -216,6 +223,7 @@ impl Store {
             .bind(change.head_bytes)
             .bind(&change.tree_sha256)
             .bind(&change.etag)
+            .bind(change.stored_at)
             .bind(at)
             .fetch_one(pool)
             .await)?;

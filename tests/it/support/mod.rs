@@ -1,12 +1,13 @@
 //! What the end-to-end tests are made with.
 //!
 //! [`Server`] is a griot of its own (data folder, ports, environment), [`Member`] somebody with an account on it,
-//! [`Process`] an encoder or any other child, [`Playlist`] and [`Player`] the viewing side, [`clip`] and its
+//! [`Process`] an encoder or any other child, [`Bucket`] a place on a real S3 server, [`Playlist`] and [`Player`] the viewing side, [`clip`] and its
 //! neighbours the measuring. Children die with the value that owns them.
 
 mod api;
 mod clip;
 mod encoder;
+mod minio;
 mod obs;
 mod player;
 mod postgres;
@@ -16,9 +17,10 @@ mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
 pub(crate) use clip::{
-    Packet, av_offset_s, clip, decode_errors, other_clip, packets, probe, remux_errors,
+    Packet, av_offset_s, clip, decode_errors, heavy_clip, other_clip, packets, probe, remux_errors,
 };
 pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
+pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Member, Process, eventually};
+use super::{Bucket, Member, Process, eventually};
 
 const GRIOT: &str = env!("CARGO_BIN_EXE_griot");
 /// Almamya (contract §7, first of Kaloum).
@@ -60,6 +60,49 @@ impl Server {
             environment,
             folder,
         }
+    }
+
+    /// Starts with its media in `bucket`, and `settings` besides.
+    pub(crate) async fn start_on(bucket: &Bucket, settings: &[(&str, &str)]) -> Self {
+        let of_bucket = bucket.settings();
+        let mut all: Vec<(&str, &str)> = of_bucket
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        all.extend_from_slice(settings);
+        Self::start_with(&all).await
+    }
+
+    /// Every file in the spool.
+    pub(crate) fn spool(&self) -> Vec<String> {
+        let spool = griot::objects::Directory::open(self.folder.path().join("data/spool"));
+        let files = spool.and_then(|spool| spool.list("")).expect("a spool");
+        files.into_iter().map(|file| file.path).collect()
+    }
+
+    /// The sum of a metric's rows whose labels hold `label`; 0 without any.
+    pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
+        let asked = self.client.get(format!("{}/metrics", self.http));
+        let text = asked.send().await.expect("an answer").text().await;
+        let text = text.expect("text");
+        let rows = text.lines().filter_map(|line| line.rsplit_once(' '));
+        rows.filter(|(row, _)| {
+            let (row, labels) = row.split_once('{').unwrap_or((row, ""));
+            row == name && labels.contains(label)
+        })
+        .map(|(_, value)| value.parse::<f64>().expect("a number"))
+        .sum()
+    }
+
+    /// Runs another `griot` command on the same data to its end; what it prints is text.
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(GRIOT)
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("griot starts")
     }
 
     /// A new member of quartier Almamya, logged in.
