@@ -12,6 +12,7 @@ mod owner;
 mod playback;
 mod publisher;
 mod resume;
+mod rows;
 mod running;
 mod state;
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! One run while it grows: its packager, its file, its rows.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -34,8 +32,6 @@ pub(super) struct OpenRun {
     segment_offset: u64,
     /// Whether the disk refused a part of it: players are told that it is missing (EXT-X-GAP).
     lost_parts: bool,
-    /// Whether a sync is on its way: one at a time is enough, the next one covers what it missed.
-    syncing: Arc<AtomicBool>,
 }
 
 impl OpenRun {
@@ -123,7 +119,6 @@ impl OpenRun {
             rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
             lost_parts: false,
-            syncing: Arc::default(),
         }
     }
 
@@ -193,7 +188,7 @@ impl OpenRun {
         self.lost_parts
     }
 
-    /// The open segment is complete: row on its way, sync on its way. Answers where it lies.
+    /// The open segment is complete: it is synced, then gets its row, in the background. Answers where it lies.
     pub(super) fn end_segment(&mut self, segment: &SegmentMeta) -> Spot {
         let index = SegmentIndex {
             parts: std::mem::take(&mut self.parts),
@@ -210,27 +205,9 @@ impl OpenRun {
             date_time: segment.date_time,
             gap: segment.gap,
         };
-        self.rows.append(row, index.encode());
-        self.sync();
+        let file = self.file.as_ref().map(RunFile::shared);
+        self.rows.append(row, index.encode(), file);
         spot
-    }
-
-    /// Makes what is written survive a power loss, in the background.
-    fn sync(&self) {
-        let Some(file) = self.file.as_ref().map(RunFile::shared) else {
-            return;
-        };
-        if self.syncing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let syncing = Arc::clone(&self.syncing);
-        // Its end is told by the flag; the file itself says nothing new.
-        drop(tokio::task::spawn_blocking(move || {
-            if let Err(error) = file.sync_data() {
-                tracing::error!(%error, "a rendition file could not be synced");
-            }
-            syncing.store(false, Ordering::Release);
-        }));
     }
 
     /// Hands over what sealing needs, once every row is committed.

@@ -11,6 +11,7 @@ mod support;
 mod accounts;
 mod architecture;
 mod config;
+mod database;
 mod delivery;
 mod docs;
 mod encoders;

@@ -23,5 +23,5 @@ pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
-pub(crate) use server::{Server, serve_in_vain};
+pub(crate) use server::{Ended, Server, griot, serve_in_vain};
 pub(crate) use wait::{PATIENCE, eventually};
