@@ -9,6 +9,7 @@ mod file;
 mod gate;
 mod growing;
 mod media;
+mod piece;
 mod place;
 mod reader;
 mod replay;
@@ -23,7 +24,7 @@ pub use error::RenditionError;
 pub use file::FileRange;
 pub use growing::{Growing, GrowingPlan};
 pub use media::Media;
-pub use place::Places;
+pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
 };

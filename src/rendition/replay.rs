@@ -66,10 +66,15 @@ pub(super) async fn stand(places: &Places, run: &Run) -> Result<RunShelf, Rendit
         .ok_or_else(|| RenditionError::Index(format!("run {} lies nowhere", run.id)))?;
     let path = places.path(&place);
     let object = places.objects.path(place.key());
-    let file = blocking(move || match File::open(path) {
-        // The crash came between the rename into the object store and the row.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(object),
-        opened => opened,
+    let file = blocking(move || {
+        let opened = path.map_or(Err(io::ErrorKind::NotFound.into()), File::open);
+        match (opened, object) {
+            // The crash came between the rename into the object store and the row.
+            (Err(error), Some(object)) if error.kind() == io::ErrorKind::NotFound => {
+                File::open(object)
+            }
+            (opened, _) => opened,
+        }
     })
     .await?;
     let file = Arc::new(file);

@@ -98,11 +98,11 @@ impl Growing {
             .map(|row| row.segment.byte_offset + row.segment.bytes)
             .and_then(|end| u64::try_from(end).ok());
         let (path, object) = (
-            plan.places.path(&place),
+            plan.places.spool_path(place.key()),
             plan.places.objects.path(place.key()),
         );
         let leftover = blocking(move || {
-            if !path.exists() && object.exists() {
+            if let Some(object) = object.filter(|object| !path.exists() && object.exists()) {
                 // Renamed into the object store, but the crash came before the row: back, to be sealed again.
                 std::fs::rename(&object, &path)?;
             }

@@ -55,7 +55,7 @@ impl OpenRun {
             }
         };
         let place = Place::growing(plan.live, plan.rendition, number);
-        let (path, head) = (plan.places.path(&place), packager.head());
+        let (path, head) = (plan.places.spool_path(place.key()), packager.head());
         let head_bytes = head.len() as u64;
         let made_at = path.clone();
         let file = blocking(move || RunFile::create(&path, &head)).await?;

@@ -11,6 +11,7 @@ use super::run::blocking;
 use crate::av::TrackSet;
 use crate::base::{RunId, Timestamp};
 use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
+use crate::objects::Objects;
 use crate::store::{IndexedSegment, Run, RunChange};
 
 impl Growing {
@@ -75,14 +76,21 @@ pub(super) async fn seal(
     let (length, finalised, shared) = blocking(move || {
         let finalised = index(&tracks, &rows, &file)?;
         let length = file.seal(&finalised.moov, &finalised.mdat_header, MDAT_OFFSET)?;
-        places.objects.adopt(file.path(), &key)?;
+        if let Objects::Directory(directory) = &places.objects {
+            directory.adopt(file.path(), &key)?;
+        }
         Ok((length, finalised, file.shared()))
     })
     .await?;
     let now = plan.clock.now();
     let etag = format!("\"{id:x}-{length:x}\"", id = id.0);
     let change = RunChange {
-        path: Some(Place::Object(place.key().clone()).to_row()),
+        // Into a bucket it has yet to be sent.
+        path: plan
+            .places
+            .objects
+            .directory()
+            .map(|_| Place::Object(place.key().clone()).to_row()),
         bytes: Some(i64::try_from(length).unwrap_or(i64::MAX)),
         duration: Some(finalised.duration),
         etag: Some(etag.clone()),

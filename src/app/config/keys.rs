@@ -126,6 +126,39 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "objects.s3_endpoint",
+        default: "",
+        apply: |config, text| {
+            config.objects.s3_endpoint =
+                values::optional(text, |text| values::url(text, &["http://", "https://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_region",
+        default: "us-east-1",
+        apply: |config, text| {
+            config.objects.s3_region = values::region(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_path_style",
+        default: "",
+        apply: |config, text| {
+            config.objects.s3_path_style = values::optional(text, values::switch)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_redirect",
+        default: "off",
+        apply: |config, text| {
+            config.objects.s3_redirect = values::switch(text)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "live.reconnect_grace",
         default: "120s",
         apply: |config, text| {
@@ -154,6 +187,14 @@ const KEYS: &[Key] = &[
         default: "normal",
         apply: |config, text| {
             config.live.latency = values::latency(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.spool_reserve",
+        default: "1GiB",
+        apply: |config, text| {
+            config.live.spool_reserve_bytes = values::byte_size(text)?;
             Ok(())
         },
     },
@@ -196,10 +237,15 @@ mod tests {
             "GRIOT_RTMP_PUBLIC_URL",
             "GRIOT_DATABASE_URL",
             "GRIOT_OBJECTS_URL",
+            "GRIOT_OBJECTS_S3_ENDPOINT",
+            "GRIOT_OBJECTS_S3_REGION",
+            "GRIOT_OBJECTS_S3_PATH_STYLE",
+            "GRIOT_OBJECTS_S3_REDIRECT",
             "GRIOT_LIVE_RECONNECT_GRACE",
             "GRIOT_LIVE_GOODBYE_GRACE",
             "GRIOT_LIVE_START_ON_PUBLISH",
             "GRIOT_LIVE_LATENCY",
+            "GRIOT_LIVE_SPOOL_RESERVE",
             "GRIOT_LIVE_LADDER",
             "GRIOT_RECORDING_WEBM",
             "GRIOT_SECRET_KEY",

@@ -97,7 +97,9 @@ impl House {
             accounts: accounts.clone(),
             places: Places {
                 spool: folder.path().join("spool"),
-                objects: Directory::open(folder.path().join("objects")).unwrap(),
+                objects: Directory::open(folder.path().join("objects"))
+                    .unwrap()
+                    .into(),
             },
             clock,
             ids,
