@@ -18,7 +18,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use crate::rendition::Media;
+pub use crate::rendition::{Media, Survived};
 pub use config::{Config, Latency};
 pub use deps::Deps;
 pub use error::LiveError;

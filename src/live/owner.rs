@@ -21,10 +21,10 @@ use super::running::Running;
 use super::state::{Happening, Interruption, READY_TIMEOUT, SILENCE, State, next};
 use crate::av::Ticks;
 use crate::base::{Event, RecordingId, SessionId, Timestamp};
-use crate::rendition::{Growing, Media};
+use crate::rendition::{Growing, Media, RenditionError};
 use crate::store::{
     EndReason, GapCause, Live, LiveChange, LiveStatus, NewGap, NewSession, RecordingState,
-    StoreError,
+    StoreError, insist,
 };
 
 /// How long an answer waits for rows to be committed; while the database is away it goes without.
@@ -128,6 +128,7 @@ impl Owner {
             while let Some(command) = commands.recv().await {
                 self.answer_after_the_end(command);
             }
+            self.finish_late().await;
         }
         .instrument(span)
         .await;
@@ -424,29 +425,25 @@ impl Owner {
             self.growing.abandon();
             return false;
         };
-        let (state, saved) = match self.growing.finish().await {
-            Ok(true) => (RecordingState::Ready, true),
-            Ok(false) => (RecordingState::Failed, false),
-            Err(error) => {
-                tracing::error!(%error, "the recording could not be finished; the next start tries again");
-                (RecordingState::Finishing, false)
-            }
+        let finished = self.growing.finish().await;
+        note_finished(&self.deps, recording, &finished).await
+    }
+
+    /// After the end: a recording that could not be made final at once (a full disk, an absent database) may
+    /// become final yet.
+    async fn finish_late(&mut self) {
+        let Some(recording) = self.recording else {
+            return;
         };
-        let now = self.deps.clock.now();
-        let mut noted = self
-            .deps
-            .store
-            .set_recording_state(recording, state, now)
-            .await;
-        if noted.is_ok() && saved {
-            // A directory store has the bytes as soon as the file was renamed into it.
-            noted = self.deps.store.set_recording_stored(recording, now).await;
+        if self.growing.is_finished() {
+            return;
         }
-        if let Err(error) = noted {
-            tracing::error!(%error, "the recording's state was not noted");
-            return false;
+        let finished = self.growing.finished().await;
+        if note_finished(&self.deps, recording, &finished).await {
+            tracing::info!("the recording is final at last");
+            let live = self.live.id;
+            self.deps.events.publish(Event::RecordingReady { live });
         }
-        saved
     }
 
     /// The server stops: the encoder is asked to come back, what is there is made durable, the live stays open.
@@ -462,6 +459,41 @@ impl Owner {
         self.rows.put(Row::Live(change));
         self.rows.settle(SETTLE).await;
         tracing::info!("the live is parked");
+    }
+}
+
+/// Notes how a recording was finished; says whether it is ready and that is noted.
+pub(super) async fn note_finished(
+    deps: &Deps,
+    recording: RecordingId,
+    finished: &Result<bool, RenditionError>,
+) -> bool {
+    let (state, saved) = match finished {
+        Ok(true) => (RecordingState::Ready, true),
+        Ok(false) => (RecordingState::Failed, false),
+        Err(error) => {
+            tracing::error!(%error, "the recording could not be finished yet");
+            (RecordingState::Finishing, false)
+        }
+    };
+    let now = deps.clock.now();
+    let stopping = deps.tasks.stopping();
+    let noted = insist(&stopping, || async {
+        deps.store
+            .set_recording_state(recording, state, now)
+            .await?;
+        if saved {
+            // A directory store has the bytes as soon as the file was renamed into it.
+            deps.store.set_recording_stored(recording, now).await?;
+        }
+        Ok(())
+    });
+    match noted.await {
+        Ok(()) => saved,
+        Err(error) => {
+            tracing::error!(%error, "the recording's state was not noted; the next start does");
+            false
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod rows;
 mod run;
 mod seal;
 mod shelf;
+mod sweep;
 mod variant;
 
 pub use error::RenditionError;
@@ -28,3 +29,5 @@ pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
 };
+pub use resume::Survived;
+pub use sweep::sweep;

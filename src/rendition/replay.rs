@@ -33,10 +33,12 @@ impl Reader {
         let runs = source_runs(recording);
         let mut rows = Vec::new();
         for run in &runs {
-            let segments = store.segments(run.id).await?;
-            let stand = stand(places, run).await?;
+            let mut segments = store.segments(run.id).await?;
+            let stand = stand_or_lose(places, run, &mut segments).await?;
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-            shelf.add_run(stand);
+            if let Some(stand) = stand {
+                shelf.add_run(stand);
+            }
             rows.extend(
                 segments
                     .iter()
@@ -58,6 +60,27 @@ pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
     runs.filter(|run| run.rendition == SOURCE)
         .cloned()
         .collect()
+}
+
+/// Opens a run's file for readers; when it is gone, its segments are gaps and the other runs play.
+pub(super) async fn stand_or_lose(
+    places: &Places,
+    run: &Run,
+    segments: &mut [Segment],
+) -> Result<Option<RunShelf>, RenditionError> {
+    match stand(places, run).await {
+        Ok(stand) => Ok(Some(stand)),
+        Err(RenditionError::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::error!(
+                run = run.number,
+                place = run.path,
+                "the file of a run is gone"
+            );
+            segments.iter_mut().for_each(|segment| segment.gap = true);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Opens a run's file for readers.
@@ -95,7 +118,11 @@ pub(super) fn shelve(shelf: &mut Shelf, run: &Run, segment: &Segment) -> Segment
     let spot = Spot {
         run: number,
         offset: u64::try_from(segment.byte_offset).unwrap_or(0),
-        length: u64::try_from(segment.bytes).unwrap_or(0),
+        length: if segment.gap {
+            0
+        } else {
+            u64::try_from(segment.bytes).unwrap_or(0)
+        },
     };
     let first_of_run = !shelf.ends_with(number);
     shelf.add_segment(msn, spot);
