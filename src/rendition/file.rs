@@ -86,14 +86,19 @@ impl RunFile {
     /// # Errors
     /// What the disk says.
     pub(super) fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)?;
+        let create = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(path)
+        };
+        let file = match create() {
+            // The run before this one has just left, and took the empty folder along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create()?,
+            created => created?,
+        };
         if let Err(error) = file.write_all_at(head, 0) {
             // A full disk: the next try shall find nothing. A file that stays is swept at the next start.
             drop(fs::remove_file(path));

@@ -13,6 +13,7 @@ use super::place::Place;
 use super::reader::Download;
 use super::run::{ClosedRun, OpenRun, blocking};
 use super::shelf::Shelf;
+use super::sweep::leave_folders;
 use crate::av::TrackSet;
 use crate::base::{ErrorKind, Timestamp};
 use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
@@ -169,11 +170,15 @@ async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionErr
         Ok(()) | Err(StoreError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
-    let path = run.file.path().to_owned();
-    match blocking(move || std::fs::remove_file(path)).await {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
+    let (spool, path) = (plan.places.spool.clone(), run.file.path().to_owned());
+    let gone = blocking(move || {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => leave_folders(&spool, &path),
+        }
+        Ok(())
+    });
+    Ok(gone.await?)
 }
 
 /// Makes the file of a run final. Doing it again after a crash at any step is right.
@@ -188,6 +193,7 @@ async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, Rendi
         let length = file.seal(&finalised.moov, &finalised.mdat_header, MDAT_OFFSET)?;
         if let Objects::Directory(directory) = &places.objects {
             directory.adopt(file.path(), &key)?;
+            leave_folders(&places.spool, file.path());
         }
         Ok((length, finalised, file.shared()))
     })

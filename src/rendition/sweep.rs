@@ -19,29 +19,51 @@ pub fn sweep(spool: &Path, named: &HashSet<PathBuf>) -> io::Result<usize> {
     Ok(swept)
 }
 
+/// Removes the folders above a file that has left the spool, as far as they are empty. Blocks.
+pub(super) fn leave_folders(spool: &Path, gone: &Path) {
+    let above = gone.ancestors().skip(1);
+    for folder in above.take_while(|folder| *folder != spool && folder.starts_with(spool)) {
+        // Not empty: another run lies there.
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
 /// Answers whether the folder is empty now.
 fn sweep_folder(folder: &Path, named: &HashSet<PathBuf>, swept: &mut usize) -> io::Result<bool> {
     let mut empty = true;
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            if sweep_folder(&path, named, swept)? {
-                fs::remove_dir(&path)?;
-            } else {
-                empty = false;
-            }
-        } else if !named.contains(&path) && holds_no_media(&path)? {
-            fs::remove_file(&path)?;
-            *swept += 1;
-        } else {
-            if !named.contains(&path) {
-                tracing::warn!(path = %path.display(), "no row names this file; see griot check");
-            }
-            empty = false;
+        match sweep_entry(&entry?.path(), named, swept) {
+            Ok(gone) => empty &= gone,
+            // A run that is made final in the meantime has left.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(empty)
+}
+
+/// Answers whether it is gone now.
+fn sweep_entry(path: &Path, named: &HashSet<PathBuf>, swept: &mut usize) -> io::Result<bool> {
+    if path.is_dir() {
+        let empty = sweep_folder(path, named, swept)?;
+        if empty {
+            fs::remove_dir(path)?;
+        }
+        return Ok(empty);
+    }
+    if named.contains(path) {
+        return Ok(false);
+    }
+    let useless = holds_no_media(path)?;
+    if useless {
+        fs::remove_file(path)?;
+        *swept += 1;
+    } else {
+        tracing::warn!(path = %path.display(), "no row names this file; see griot check");
+    }
+    Ok(useless)
 }
 
 /// A run's head and nothing behind it, or not even that.

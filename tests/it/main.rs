@@ -23,3 +23,4 @@ mod recording;
 mod sessions;
 mod start;
 mod store_contract;
+mod survive;

@@ -7,6 +7,7 @@
 mod api;
 mod clip;
 mod encoder;
+mod follower;
 mod obs;
 mod player;
 mod postgres;
@@ -19,6 +20,7 @@ pub(crate) use clip::{
     Packet, av_offset_s, clip, decode_errors, other_clip, packets, probe, remux_errors,
 };
 pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
+pub(crate) use follower::{Follower, Kept};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};

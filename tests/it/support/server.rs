@@ -143,6 +143,16 @@ impl Server {
         self.process.ended().await
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    /// Waits until it has ended without being asked to by us.
+    pub(crate) async fn ended(&self) -> ExitStatus {
+        self.process.ended().await
+    }
+
     /// Kills it (-9), as a crash would.
     pub(crate) async fn kill(&self) {
         self.process.kill().await;
