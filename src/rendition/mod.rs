@@ -23,6 +23,7 @@ mod sending;
 mod shelf;
 mod shipment;
 mod spool;
+mod sweep;
 mod variant;
 
 pub use error::RenditionError;
@@ -36,3 +37,5 @@ pub use reader::{
 };
 pub use sending::{ObjectsTrouble, Sending};
 pub use spool::SpoolRoom;
+pub use resume::Survived;
+pub use sweep::sweep;

@@ -34,8 +34,8 @@ impl Reader {
         let runs = source_runs(recording);
         let mut rows = Vec::new();
         for run in &runs {
-            let segments = store.segments(run.id).await?;
-            put_on(&shelf, run, sending, store).await?;
+            let mut segments = store.segments(run.id).await?;
+            put_on_or_lose(&shelf, run, sending, store, &mut segments).await?;
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
             rows.extend(
                 segments
@@ -60,13 +60,37 @@ pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
         .collect()
 }
 
-/// Puts a run on a shelf: its file or, once it is stored in a bucket, its object.
-pub(super) async fn put_on(
+/// Puts a run on a shelf; when its file is gone, its segments are gaps and the other runs play. Answers where its
+/// bytes are read.
+pub(super) async fn put_on_or_lose(
     shelf: &Arc<RwLock<Shelf>>,
     run: &Run,
     sending: &Sending,
     store: &Store,
-) -> Result<(), RenditionError> {
+    segments: &mut [Segment],
+) -> Result<Option<Source>, RenditionError> {
+    match put_on(shelf, run, sending, store).await {
+        Ok(source) => Ok(Some(source)),
+        Err(RenditionError::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::error!(
+                run = run.number,
+                place = run.path,
+                "the file of a run is gone"
+            );
+            segments.iter_mut().for_each(|segment| segment.gap = true);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a run on a shelf: its file or, once it is stored in a bucket, its object.
+async fn put_on(
+    shelf: &Arc<RwLock<Shelf>>,
+    run: &Run,
+    sending: &Sending,
+    store: &Store,
+) -> Result<Source, RenditionError> {
     let source = source_of(sending.places(), run).await?;
     let number = u32::try_from(run.number).unwrap_or(u32::MAX);
     let in_spool = run.stored_at.is_none();
@@ -78,7 +102,7 @@ pub(super) async fn put_on(
             download: (run.state == RunState::Final)
                 .then(|| download(run, &source))
                 .flatten(),
-            source,
+            source: source.clone(),
         });
     }
     if in_spool && sending.places().objects.s3().is_some() {
@@ -91,7 +115,7 @@ pub(super) async fn put_on(
             shelf.set_source(number, &source);
         }
     }
-    Ok(())
+    Ok(source)
 }
 
 /// Where a run's bytes are read.
@@ -124,7 +148,11 @@ pub(super) fn shelve(shelf: &mut Shelf, run: &Run, segment: &Segment) -> Segment
     let spot = Spot {
         run: number,
         offset: u64::try_from(segment.byte_offset).unwrap_or(0),
-        length: u64::try_from(segment.bytes).unwrap_or(0),
+        length: if segment.gap {
+            0
+        } else {
+            u64::try_from(segment.bytes).unwrap_or(0)
+        },
     };
     let first_of_run = !shelf.ends_with(number);
     shelf.add_segment(msn, spot);

@@ -231,12 +231,19 @@ async fn open_postgres(
 async fn greet(options: &PgConnectOptions) -> Result<(), StoreError> {
     let late = |what: &str| {
         let said = format!("{what} did not answer in time");
-        StoreError::Unavailable(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, said)))
+        StoreError::Unavailable(sqlx::Error::Io(io::Error::new(
+            io::ErrorKind::TimedOut,
+            said,
+        )))
     };
     if options.get_socket().is_none() && !options.get_host().starts_with('/') {
         let address = (options.get_host(), options.get_port());
         let reached = timeout(REACH_TIMEOUT, TcpStream::connect(address)).await;
-        drop(reached.map_err(|_| late("its machine"))?.map_err(sqlx::Error::Io)?);
+        drop(
+            reached
+                .map_err(|_| late("its machine"))?
+                .map_err(sqlx::Error::Io)?,
+        );
     }
     let greeted = timeout(GREET_TIMEOUT, PgConnection::connect_with(options)).await;
     let connection = greeted.map_err(|_| late("PostgreSQL"))?.map_err(refused)?;
