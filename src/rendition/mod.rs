@@ -35,7 +35,7 @@ pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
 };
+pub use resume::Survived;
 pub use sending::{ObjectsTrouble, Sending};
 pub use spool::SpoolRoom;
-pub use resume::Survived;
 pub use sweep::sweep;

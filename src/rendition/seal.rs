@@ -172,7 +172,10 @@ async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionErr
         Ok(()) | Err(StoreError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
-    let (spool, path) = (plan.sending.places().spool.clone(), run.file.path().to_owned());
+    let (spool, path) = (
+        plan.sending.places().spool.clone(),
+        run.file.path().to_owned(),
+    );
     let gone = blocking(move || {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -5,10 +5,11 @@
 //! neighbours the measuring. Children die with the value that owns them.
 
 mod api;
+mod certificate;
 mod clip;
 mod encoder;
-mod minio;
 mod follower;
+mod minio;
 mod obs;
 mod player;
 mod postgres;
@@ -17,12 +18,15 @@ mod server;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
+pub(crate) use certificate::Authority;
 pub(crate) use clip::{
     Packet, av_offset_s, clip, decode_errors, heavy_clip, other_clip, packets, probe, remux_errors,
 };
-pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
-pub(crate) use minio::{Bucket, Minio};
+pub(crate) use encoder::{
+    ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, gstreamer_publish,
+};
 pub(crate) use follower::{Follower, Kept};
+pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
