@@ -17,6 +17,7 @@ mod encoders;
 mod fuzz;
 mod hls_rules;
 mod live;
+mod matrix;
 mod migrations;
 mod recording;
 mod sessions;

@@ -10,16 +10,22 @@ mod encoder;
 mod obs;
 mod player;
 mod process;
+mod same;
 mod server;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
 pub(crate) use clip::{
-    Packet, av_offset_s, clip, decode_errors, other_clip, packets, probe, remux_errors,
+    Packet, Packets, av_offset_s, clip, decode_errors, fixture, other_clip, packets, probe,
+    remux_errors,
 };
-pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
+pub(crate) use encoder::{
+    ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg5_publish, ffmpeg9_publish, gstreamer_publish,
+    librtmp_publish,
+};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use process::{Process, tool};
+pub(crate) use same::{Kept, kept, saved};
 pub(crate) use server::{Server, serve_in_vain};
 pub(crate) use wait::{PATIENCE, eventually};
