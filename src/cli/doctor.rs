@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::output;
 use crate::app::{Config, ConfigError, DataDir, DatabaseUrl, SecretKey};
 use crate::base::{Clock, Timestamp, random_hex};
+use crate::objects::ObjectError;
 use crate::store::{self, Store};
 use crate::tls;
 
@@ -100,6 +101,7 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
             findings.push(disk_free(folder.path()));
             findings.push(secret(config, &folder));
             findings.push(database(config, &folder).await);
+            findings.push(objects(config, &folder).await);
         }
         Err(error) => findings.push(Finding::fail("data folder", format!("{error:#}"))),
     }
@@ -280,6 +282,31 @@ async fn database(config: &Config, folder: &DataDir) -> Finding {
             format!("{error}; change database.url (GRIOT_DATABASE_URL), or restore a backup"),
         ),
     }
+}
+
+/// Writes, reads and deletes a small object.
+async fn objects(config: &Config, folder: &DataDir) -> Finding {
+    let store = match config.objects.open_in(folder) {
+        Ok(store) => store,
+        Err(error) => return Finding::fail("objects", format!("{error:#}")),
+    };
+    let shown = store.shown();
+    let (step, error) = match store.probe(&random_hex::<8>()).await {
+        Ok(()) => return Finding::ok("objects", format!("{shown} can be written and read")),
+        Err(failed) => failed,
+    };
+    let remedy = match &error {
+        ObjectError::Refused(_) if store.s3().is_some() => {
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, objects.url (GRIOT_OBJECTS_URL) and \
+             objects.s3_region (GRIOT_OBJECTS_S3_REGION); lives go on, and wait in the spool"
+        }
+        _ if store.s3().is_some() => {
+            "check objects.s3_endpoint (GRIOT_OBJECTS_S3_ENDPOINT) and the network; lives go on, and wait in \
+             the spool"
+        }
+        _ => "change its owner, or objects.url (GRIOT_OBJECTS_URL)",
+    };
+    Finding::fail("objects", format!("{shown}, to {step}: {error}; {remedy}"))
 }
 
 fn port(subject: &'static str, key: &str, address: SocketAddr) -> Finding {

@@ -34,6 +34,8 @@ pub struct Config {
     pub rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether downloads are sent on to the object store's own addresses, where it has such.
+    pub objects_redirect: bool,
     /// Who may read `/metrics`.
     pub metrics: MetricsTo,
     /// Connections at a time. In a full house a newcomer that has asked for nothing yet makes room for the next;
@@ -59,6 +61,7 @@ impl Default for Config {
             rtmps_public_url: None,
             rate_limits: true,
             trusted_proxies: Vec::new(),
+            objects_redirect: false,
             metrics: MetricsTo::Local,
             max_connections: 16_384,
             max_connections_per_address: 4_096,

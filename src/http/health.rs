@@ -30,9 +30,16 @@ pub(super) fn metrics_route() -> Router<App> {
     Router::new().route("/metrics", get(metrics))
 }
 
-/// Contract §1.10.
-async fn health(language: Language) -> Json<Value> {
-    Json(json!({"status": "ok", "message": words::HEALTHY.say(language)}))
+/// Contract §1.10. With a bucket also how that is: griot itself is well without it.
+async fn health(State(app): State<App>, language: Language) -> Json<Value> {
+    let mut answer = json!({"status": "ok", "message": words::HEALTHY.say(language)});
+    let sending = app.services().lives.sending();
+    if sending.places().objects.s3().is_some() {
+        let (runs, bytes) = sending.waiting();
+        let state = sending.trouble().map_or("ok", |trouble| trouble.kind);
+        answer["objects"] = json!({"state": state, "waiting_runs": runs, "waiting_bytes": bytes});
+    }
+    Json(answer)
 }
 
 /// Whether new viewers and members should be sent here: 503 while the server stops or its database is away. That we

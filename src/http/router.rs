@@ -129,7 +129,8 @@ impl Front {
         } else if path.starts_with("/recordings/") {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let services = self.app.services();
-            let response = recordings::answer(services, method, uri, headers).await;
+            let redirect = self.app.config().objects_redirect;
+            let response = recordings::answer(services, redirect, method, uri, headers).await;
             (Area::Recording, response)
         } else if path == "/api" || path.starts_with("/api/") {
             (Area::Api, self.answer_api(client, request).await)

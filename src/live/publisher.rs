@@ -42,6 +42,9 @@ pub enum PublishRefusal {
     /// The owner has no quartier.
     #[error("a quartier is required in the profile before a live")]
     NoQuartier,
+    /// The spool's disk has less room than the setting keeps.
+    #[error("this server's disk is nearly full; no new live can be recorded now")]
+    NoRoom,
     /// The server is stopping or its database is away.
     #[error("the server cannot take this publish now; try again")]
     Unavailable,
@@ -58,6 +61,7 @@ impl PublishRefusal {
             Self::Stopped => "stopped",
             Self::NotStarted => "not_started",
             Self::NoQuartier => "no_quartier",
+            Self::NoRoom => "no_room",
             Self::Unavailable => "unavailable",
         }
     }
