@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server, clip, ffmpeg_publish, ffmpeg_publish_for_ever, Player};
+use crate::support::{Answer, Player, Server, clip, ffmpeg_publish, ffmpeg_publish_for_ever};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -118,7 +118,10 @@ async fn each_change_of_a_live_is_one_line_and_no_secret_is_in_the_log() {
     let rotated = owner
         .post("/api/users/my-profile/stream-key/", &json!({}))
         .await;
-    let rotated = rotated.json["stream_key"].as_str().expect("a key").to_owned();
+    let rotated = rotated.json["stream_key"]
+        .as_str()
+        .expect("a key")
+        .to_owned();
     assert!(server.terminate().await.success());
 
     let log = server.log();

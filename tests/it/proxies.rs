@@ -54,7 +54,10 @@ impl Proxy {
                     "listen 443 ssl http2;",
                     &format!("listen 127.0.0.1:{port} ssl http2;"),
                 ),
-                ("server 127.0.0.1:8000;", &format!("server {};", host(server))),
+                (
+                    "server 127.0.0.1:8000;",
+                    &format!("server {};", host(server)),
+                ),
                 (
                     "/etc/letsencrypt/live/live.example.org/fullchain.pem",
                     &authority.cert_file().display().to_string(),
@@ -105,7 +108,10 @@ impl Proxy {
                         key.display()
                     ),
                 ),
-                ("reverse_proxy 127.0.0.1:8000", &format!("reverse_proxy {}", host(server))),
+                (
+                    "reverse_proxy 127.0.0.1:8000",
+                    &format!("reverse_proxy {}", host(server)),
+                ),
             ],
         );
         let path: PathBuf = folder.path().join("Caddyfile");
@@ -177,7 +183,9 @@ async fn carries_a_live(make: fn(&Server, &Authority) -> Proxy) {
             .and_then(|line| line.split("URI=\"").nth(1)?.split('"').next())
             .expect("a live hints at its next part")
             .to_owned();
-        let name = hint.rsplit_once('/').map_or(hint.as_str(), |(_, name)| name);
+        let name = hint
+            .rsplit_once('/')
+            .map_or(hint.as_str(), |(_, name)| name);
         let mut numbers = name.split('.');
         let (msn, part) = (numbers.next().unwrap(), numbers.next().unwrap());
         let reload = format!("{media}?_HLS_msn={msn}&_HLS_part={part}");
@@ -210,7 +218,11 @@ async fn carries_a_live(make: fn(&Server, &Authority) -> Proxy) {
     eventually("both phones are counted", || async {
         let view = view();
         // The reloads above came from a third address.
-        if view["viewers"] == 3 { Ok(()) } else { Err(view) }
+        if view["viewers"] == 3 {
+            Ok(())
+        } else {
+            Err(view)
+        }
     })
     .await;
 
@@ -234,7 +246,10 @@ fn the_unit_is_one_that_systemd_takes() {
     let path = folder.path().join("griot.service");
     let unit = changed(
         sample("griot.service"),
-        &[("ExecStart=/usr/local/bin/griot", concat!("ExecStart=", env!("CARGO_BIN_EXE_griot")))],
+        &[(
+            "ExecStart=/usr/local/bin/griot",
+            concat!("ExecStart=", env!("CARGO_BIN_EXE_griot")),
+        )],
     );
     fs::write(&path, unit).expect("a file");
     let path = path.display().to_string();

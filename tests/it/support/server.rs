@@ -165,11 +165,6 @@ impl Server {
         })
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> i32 {
-        self.process.pid()
-    }
-
     /// Runs another `griot` command on the same data, whatever comes of it.
     pub(crate) fn try_griot(&self, arguments: &[&str]) -> Ended {
         let environment = self.environment.iter().cloned();
