@@ -68,9 +68,14 @@ pub(super) async fn serve(connection: Connection, stream: TcpStream, acceptor: O
     if !prepared(&stream, connection.limits.taken_within) {
         return;
     }
-    let Some(acceptor) = acceptor else {
-        return http1(connection, stream).await;
-    };
+    match acceptor {
+        None => http1(connection, stream).await,
+        // In a box: a plain connection, of which there are most, need not be as large as this.
+        Some(acceptor) => Box::pin(secure(connection, stream, acceptor)).await,
+    }
+}
+
+async fn secure(connection: Connection, stream: TcpStream, acceptor: Acceptor) {
     let stopping = connection.tasks.stopping();
     let shaken = tokio::select! {
         () = stopping.cancelled() => return,

@@ -1,7 +1,7 @@
 //! Thousands of sockets that say nothing, or too little, from many addresses.
 
 use futures_util::future::join_all;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -59,6 +59,31 @@ async fn five_thousand_idle_sockets_and_half_handshakes_keep_nobody_out() {
     drop(sockets);
 
     victim.is_well("5,500 sockets").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_file_descriptor_left_the_server_rests_and_comes_back() {
+    let victim = Victim::new(&[]).await;
+    let folder = format!("/proc/{}/fd", victim.server.pid());
+    let open = std::fs::read_dir(folder).expect("a folder").count();
+    let pid = Pid::from_raw(victim.server.pid());
+    let few = Rlimit {
+        current: Some(u64::try_from(open + 8).expect("few")),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    let before = prlimit(pid, Resource::Nofile, few).expect("a child of ours");
+
+    // They wait in the kernel's queue.
+    let sockets = crowd(&victim.http, 50, 40, b"").await;
+    let others = crowd(&victim.rtmp, 51, 40, b"").await;
+    victim.is_quiet("running out of descriptors").await;
+    let log = victim.server.log();
+    let said = log.matches("connections cannot be accepted").count();
+    assert!((1..=4).contains(&said), "{said} times:\n{log}");
+    drop((sockets, others));
+    prlimit(pid, Resource::Nofile, before).expect("a child of ours");
+
+    victim.is_well("running out of descriptors").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

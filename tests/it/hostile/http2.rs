@@ -219,8 +219,8 @@ async fn no_peer_by_tls_or_http_2_brings_the_server_down_nor_makes_it_grow() {
         bomb.extend(frame(CONTINUATION, 0, 1, piece));
     }
     bomb.extend(frame(CONTINUATION, END_HEADERS, 1, &[]));
-    let pings = frame(PING, 0, 0, &[0; 8]).repeat(500_000);
-    let settings = frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]).repeat(200_000);
+    let pings = frame(PING, 0, 0, &[0; 8]).repeat(50_000);
+    let settings = frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]).repeat(20_000);
     let on_no_stream = frame(DATA, 0, 7, &[0; 100]);
     let window = frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]).repeat(2);
 
