@@ -118,11 +118,8 @@ fn slice(bytes: &Bytes, offset: u64, length: u64) -> Bytes {
     bytes.slice(start.min(bytes.len())..end.min(bytes.len()))
 }
 
-/// Bytes read at a time: small reads through the blocking pool cost nine times as much CPU per byte
-/// (`facts/peers.md`, Delivery). One such piece per download is all the memory a slow reader holds.
-const PIECE: usize = 256 * 1024;
-
 /// Reads the next piece only when the last one is on its way: a slow reader holds one piece and no thread.
+/// What the page cache has is read at once; only a disk's work goes to a thread that may block.
 struct FileBody {
     range: FileRange,
     /// Bytes of the range handed out so far.
@@ -151,14 +148,22 @@ impl http_body::Body for FileBody {
         if left == 0 {
             return Poll::Ready(None);
         }
-        let (range, at) = (self.range.clone(), self.sent);
-        let reading = self.reading.get_or_insert_with(|| {
-            let size = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-            tokio::task::spawn_blocking(move || range.read(at, size))
-        });
-        let read = ready!(Pin::new(reading).poll(context));
-        self.reading = None;
-        let piece = read.map_err(io::Error::other)??;
+        let cached = match self.reading {
+            None => self.range.read_cached(self.sent),
+            Some(_) => None,
+        };
+        let piece = match cached {
+            Some(piece) => piece,
+            None => {
+                let (range, at) = (self.range.clone(), self.sent);
+                let reading = self
+                    .reading
+                    .get_or_insert_with(|| tokio::task::spawn_blocking(move || range.read(at)));
+                let read = ready!(Pin::new(reading).poll(context));
+                self.reading = None;
+                read.map_err(io::Error::other)??
+            }
+        };
         if piece.is_empty() {
             // The promised length cannot be kept: hyper cuts the connection, the client sees a broken answer.
             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));

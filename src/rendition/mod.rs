@@ -10,7 +10,7 @@ mod gate;
 mod growing;
 mod media;
 mod object_range;
-mod pieces;
+mod piece;
 mod place;
 mod reader;
 mod replay;
@@ -22,6 +22,7 @@ mod sending;
 mod shelf;
 mod shipment;
 mod spool;
+mod tree;
 mod variant;
 
 pub use error::RenditionError;

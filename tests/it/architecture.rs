@@ -27,6 +27,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
         "environment, settings file",
         &["env::var", "env::vars", "toml::"],
     ),
+    ("mimalloc", &["mimalloc::"]),
     ("stdout", &["println!", "print!(", "io::stdout"]),
     (
         "wall clock, randomness, spawning",

@@ -172,7 +172,10 @@ async fn a_short_live_is_one_put_and_downloads_may_be_sent_to_the_bucket() {
     assert_eq!(moved.header("cache-control"), "no-store");
     let address = moved.header(LOCATION.as_str()).to_owned();
     assert!(address.starts_with(&bucket.endpoint), "{address}");
-    let file = Answer::of(server.client.get(&address)).await.expect(200).body;
+    let file = Answer::of(server.client.get(&address))
+        .await
+        .expect(200)
+        .body;
     assert_eq!(
         view["recording"]["runs"][0]["tree_sha256"],
         tree_sha256(&file)

@@ -15,6 +15,8 @@ use griot::store::{
     StoreError, StreamKey,
 };
 
+use crate::support::Postgres;
+
 /// The whole contract on one database that `$fresh` makes for each test: one line for each database.
 macro_rules! on {
     ($database:ident, $fresh:expr) => {
@@ -56,6 +58,7 @@ mod places;
 mod recordings;
 
 on!(sqlite, sqlite_file());
+on!(postgres, postgres_database());
 
 const CONTRACT: &[&str] = &[
     include_str!("store_contract/lives.rs"),
@@ -69,6 +72,11 @@ async fn sqlite_file() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("griot.db").display());
     (folder, url)
+}
+
+async fn postgres_database() -> (&'static Postgres, String) {
+    let cluster = Postgres::shared().await;
+    (cluster, cluster.database())
 }
 
 #[test]

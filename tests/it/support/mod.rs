@@ -10,6 +10,7 @@ mod encoder;
 mod minio;
 mod obs;
 mod player;
+mod postgres;
 mod process;
 mod server;
 mod wait;
@@ -22,6 +23,7 @@ pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publ
 pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
+pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use server::{Server, serve_in_vain};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -147,6 +147,7 @@ fn how_to_get(program: &str) -> &'static str {
             "apt-get install --no-install-recommends obs-studio obs-plugins xvfb libgl1-mesa-dri"
         }
         "Xvfb" => "apt-get install xvfb",
+        "psql" => "apt-get install postgresql",
         _ => "script/test installs what the tests need",
     }
 }
