@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::boot;
 use super::data_dir::DataDirLock;
 use super::{Addresses, Config, DataDir, Rooms, install_metrics, raise_open_file_limit};
 use crate::accounts::Accounts;
@@ -69,10 +70,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         events: Events::default(),
         tasks: live_tasks.clone(),
     });
+    let survived =
+        boot::survived(&folder).context("griot.boot in the data folder cannot be read")?;
     let found = lives
-        .resume()
+        .resume(survived)
         .await
         .context("the lives of an earlier run cannot be taken up")?;
+    boot::server_runs(&folder).context("griot.boot in the data folder cannot be written")?;
 
     let rtmp = bind_rtmp(config, lives.clone())?;
     // Encoders are told the port that was really taken.
@@ -150,6 +154,8 @@ impl Server {
             .is_err()
         {
             tracing::error!("lives did not park in time; the next start recovers them");
+        } else {
+            boot::server_stopped(&self.rooms.folder);
         }
         // Encoders that are still being told may take a moment.
         if timeout(PUBLISHERS_WITHIN, self.ingest.stop_and_wait())

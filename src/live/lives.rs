@@ -281,6 +281,7 @@ impl Lives {
                 Latency::Low => 100,
             },
             store: self.deps.store.clone(),
+            places: self.deps.places.clone(),
             sending: self.sending.clone(),
             clock: self.deps.clock.clone(),
             ids: self.deps.ids.clone(),

@@ -14,7 +14,7 @@ use crate::av::{
 };
 use crate::base::{Clock, Events, IdMaker, LiveId, Secret, Tasks, UserId};
 use crate::objects::Directory;
-use crate::rendition::{MediaBytes, Places, PlaylistQuery};
+use crate::rendition::{MediaBytes, Places, PlaylistQuery, Survived};
 use crate::store::{EndReason, LiveStatus, RecordingState, Store};
 
 /// A server without sockets: what survives a restart lies in `folder`.
@@ -438,7 +438,11 @@ async fn a_restart_goes_on_with_the_same_file_and_keeps_every_announced_part() {
         (publisher.live, key, owner, playlist)
     };
     let house = House::open(folder.path()).await;
-    let resumed = house.lives.resume().await.expect("a resume");
+    let resumed = house
+        .lives
+        .resume(Survived::Written)
+        .await
+        .expect("a resume");
     assert_eq!((resumed.resumed, resumed.failed), (1, 0));
     assert_eq!(house.status(live).await, LiveStatus::Interrupted);
     let after = house.playlist(live, None).await;
@@ -502,7 +506,11 @@ async fn an_ended_live_is_played_from_its_rows_after_a_restart() {
         (publisher.live, text)
     };
     let house = House::open(folder.path()).await;
-    house.lives.resume().await.expect("a resume");
+    house
+        .lives
+        .resume(Survived::Written)
+        .await
+        .expect("a resume");
     assert_eq!(house.playlist(live, None).await, before);
     let view = house.lives.view(live).await.expect("a view");
     let playback = house

@@ -72,8 +72,8 @@ impl FileRange {
     }
 }
 
-/// The growing file of one run.
-#[derive(Debug)]
+/// The growing file of one run. A clone is for whoever goes on with it alone.
+#[derive(Clone, Debug)]
 pub(super) struct RunFile {
     file: Arc<File>,
     path: PathBuf,
@@ -86,15 +86,24 @@ impl RunFile {
     /// # Errors
     /// What the disk says.
     pub(super) fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        let create = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(path)
+        };
+        let file = match create() {
+            // The run before this one has just left, and took the empty folder along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create()?,
+            created => created?,
+        };
+        if let Err(error) = file.write_all_at(head, 0) {
+            // A full disk: the next try shall find nothing. A file that stays is swept at the next start.
+            drop(fs::remove_file(path));
+            return Err(error);
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)?;
-        file.write_all_at(head, 0)?;
         Ok(Self {
             file: Arc::new(file),
             path: path.to_owned(),
@@ -102,16 +111,24 @@ impl RunFile {
         })
     }
 
-    /// Opens a file that an earlier process left and cuts everything from `end` on.
+    /// Opens a file that an earlier process left and cuts everything from `end` on. `growing` are the bytes
+    /// that make a final file one that grows, and where they lie.
     ///
     /// # Errors
     /// What the disk says; `UnexpectedEof` when the file is shorter than `end`.
-    pub(super) fn resume(path: &Path, end: u64) -> io::Result<Self> {
+    pub(super) fn resume(
+        path: &Path,
+        end: u64,
+        growing: Option<(u64, [u8; 16])>,
+    ) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         if file.metadata()?.len() < end {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         file.set_len(end)?;
+        if let Some((at, header)) = growing {
+            file.write_all_at(&header, at)?;
+        }
         Ok(Self {
             file: Arc::new(file),
             path: path.to_owned(),

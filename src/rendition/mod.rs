@@ -22,6 +22,7 @@ mod sending;
 mod shelf;
 mod shipment;
 mod spool;
+mod sweep;
 mod tree;
 mod variant;
 
@@ -34,5 +35,7 @@ pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
 };
+pub use resume::Survived;
 pub use sending::{ObjectsTrouble, Sending};
 pub use spool::SpoolRoom;
+pub use sweep::sweep;

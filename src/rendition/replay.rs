@@ -34,8 +34,11 @@ impl Reader {
         let runs = source_runs(recording);
         let mut rows = Vec::new();
         for run in &runs {
-            let segments = store.segments(run.id).await?;
-            put_on(&shelf, run, sending, store).await?;
+            let mut segments = store.segments(run.id).await?;
+            let stand = stand_or_lose(sending.places(), run, &mut segments).await?;
+            if let Some(stand) = stand {
+                put_on(&shelf, stand, run, sending, store).await?;
+            }
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
             rows.extend(
                 segments
@@ -60,38 +63,65 @@ pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
         .collect()
 }
 
-/// Puts a run on a shelf: its file or, once it is stored in a bucket, its object.
+/// Opens a run's file for readers; when it is gone, its segments are gaps and the other runs play.
+pub(super) async fn stand_or_lose(
+    places: &Places,
+    run: &Run,
+    segments: &mut [Segment],
+) -> Result<Option<RunShelf>, RenditionError> {
+    match stand(places, run).await {
+        Ok(stand) => Ok(Some(stand)),
+        Err(RenditionError::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::error!(
+                run = run.number,
+                place = run.path,
+                "the file of a run is gone"
+            );
+            segments.iter_mut().for_each(|segment| segment.gap = true);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a run on a shelf, which is told when it is stored.
 pub(super) async fn put_on(
     shelf: &Arc<RwLock<Shelf>>,
+    stand: RunShelf,
     run: &Run,
     sending: &Sending,
     store: &Store,
 ) -> Result<(), RenditionError> {
-    let source = source_of(sending.places(), run).await?;
-    let number = u32::try_from(run.number).unwrap_or(u32::MAX);
-    let in_spool = run.stored_at.is_none();
+    let number = stand.number;
     {
         let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.add_run(RunShelf {
-            number,
-            init: Bytes::from(run.tracks.clone()),
-            download: (run.state == RunState::Final)
-                .then(|| download(run, &source))
-                .flatten(),
-            source,
-        });
+        shelf.add_run(stand);
     }
-    if in_spool && sending.places().objects.s3().is_some() {
-        sending.tell_when_stored(run.id, number, shelf);
-        // It may have been stored before it could be told.
-        let now = store.run(run.id).await?;
-        if let Some(now) = now.filter(|now| now.stored_at.is_some()) {
-            let source = source_of(sending.places(), &now).await?;
-            let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-            shelf.set_source(number, &source);
-        }
+    if run.stored_at.is_some() || sending.places().objects.s3().is_none() {
+        return Ok(());
+    }
+    sending.tell_when_stored(run.id, number, shelf);
+    // It may have been stored before it could be told.
+    let now = store.run(run.id).await?;
+    if let Some(now) = now.filter(|now| now.stored_at.is_some()) {
+        let source = source_of(sending.places(), &now).await?;
+        let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
+        shelf.set_source(number, &source);
     }
     Ok(())
+}
+
+/// What readers need of a run: its file or, once it is stored in a bucket, its object.
+pub(super) async fn stand(places: &Places, run: &Run) -> Result<RunShelf, RenditionError> {
+    let source = source_of(places, run).await?;
+    Ok(RunShelf {
+        number: u32::try_from(run.number).unwrap_or(u32::MAX),
+        init: Bytes::from(run.tracks.clone()),
+        download: (run.state == RunState::Final)
+            .then(|| download(run, &source))
+            .flatten(),
+        source,
+    })
 }
 
 /// Where a run's bytes are read.
@@ -124,7 +154,11 @@ pub(super) fn shelve(shelf: &mut Shelf, run: &Run, segment: &Segment) -> Segment
     let spot = Spot {
         run: number,
         offset: u64::try_from(segment.byte_offset).unwrap_or(0),
-        length: u64::try_from(segment.bytes).unwrap_or(0),
+        length: if segment.gap {
+            0
+        } else {
+            u64::try_from(segment.bytes).unwrap_or(0)
+        },
     };
     let first_of_run = !shelf.ends_with(number);
     shelf.add_segment(msn, spot);

@@ -1,21 +1,22 @@
 //! Writes the rows of finished segments behind the live's back, in order, until the database takes them.
 //!
-//! A slow or absent database never slows a live: the owner task only hands rows over.
+//! A slow or absent database, or a disk that is slow to sync, never slows a live: the owner task only hands
+//! rows over. A row is written once its bytes are synced, so that it points at them after a power loss too.
 
-use std::time::Duration;
+use std::fs::File;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::base::{ErrorKind, Tasks};
-use crate::store::{Segment, Store};
+use super::run::blocking;
+use super::sending::Feed;
+use crate::base::Tasks;
+use crate::store::{Segment, Store, insist};
 
-/// How long a refused row waits before the next try, doubled up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// A row on its way: the segment and its sample index.
-type Work = (Segment, Vec<u8>);
+/// A row on its way: the segment, its sample index and the file that holds its bytes.
+type Work = (Segment, Vec<u8>, Option<Arc<File>>);
 
 /// The queue of one rendition's segment rows.
 #[derive(Debug)]
@@ -27,17 +28,18 @@ pub(super) struct SegmentRows {
 }
 
 impl SegmentRows {
-    pub(super) fn new(store: Store, tasks: &Tasks) -> Self {
+    /// `feed`, if there is one, is told what is synced.
+    pub(super) fn new(store: Store, feed: Option<Feed>, tasks: &Tasks) -> Self {
         let (to_writer, rows) = mpsc::channel(1_024);
         Self {
             to_writer,
-            writer: tasks.spawn(write(store, rows)),
+            writer: tasks.spawn(write(store, feed, rows, tasks.stopping())),
         }
     }
 
     /// Hands a row over; never waits.
-    pub(super) fn append(&self, segment: Segment, index: Vec<u8>) {
-        if let Err(refused) = self.to_writer.try_send((segment, index)) {
+    pub(super) fn append(&self, segment: Segment, index: Vec<u8>, file: Option<Arc<File>>) {
+        if let Err(refused) = self.to_writer.try_send((segment, index, file)) {
             metrics::counter!("griot_segment_rows_dropped_total").increment(1);
             tracing::error!(error = %refused, "a segment's row is lost; its bytes are in the file");
         }
@@ -52,18 +54,31 @@ impl SegmentRows {
     }
 }
 
-async fn write(store: Store, mut rows: mpsc::Receiver<Work>) {
-    while let Some((segment, index)) = rows.recv().await {
-        let mut pause = FIRST_PAUSE;
-        while let Err(error) = store.append_segment(&segment, &index).await {
-            metrics::counter!("griot_segment_row_errors_total").increment(1);
-            if error.kind() != ErrorKind::Unavailable {
-                tracing::error!(%error, segment.msn, "the database refuses a segment's row");
-                break;
+async fn write(
+    store: Store,
+    feed: Option<Feed>,
+    mut rows: mpsc::Receiver<Work>,
+    stopping: CancellationToken,
+) {
+    while let Some((segment, index, file)) = rows.recv().await {
+        if let Some(file) = file {
+            match blocking(move || file.sync_data()).await {
+                Ok(()) => {
+                    let end = segment.byte_offset + segment.bytes;
+                    let end = u64::try_from(end).unwrap_or(0);
+                    feed.iter().for_each(|feed| feed.synced(end));
+                }
+                // The bytes can be read, and a power loss is not certain: the row is worth more than nothing.
+                Err(error) => {
+                    metrics::counter!("griot_sync_errors_total").increment(1);
+                    tracing::error!(%error, segment.msn, "a rendition file could not be synced");
+                }
             }
-            tracing::warn!(%error, segment.msn, "the database is away; the row waits");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let written = insist(&stopping, || store.append_segment(&segment, &index)).await;
+        if let Err(error) = written {
+            metrics::counter!("griot_segment_row_errors_total").increment(1);
+            tracing::error!(%error, segment.msn, "a segment has no row; its bytes are in the file");
         }
     }
 }

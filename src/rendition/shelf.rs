@@ -17,7 +17,7 @@ const HOT_BYTES: usize = 1 << 20;
 const HOT_PARTS: usize = 3;
 /// Segments whose parts can be addressed; the playlist lists parts for the last three target durations (18 s),
 /// and no segment but the first three is shorter than 3.2 s.
-const PARTED_SEGMENTS: usize = 12;
+pub(super) const PARTED_SEGMENTS: usize = 12;
 
 /// One file of the rendition.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub(super) struct Shelf {
     runs: Vec<RunShelf>,
     /// Media sequence number of `segments[0]`.
     first_msn: u64,
-    /// Finished segments, numbered without a hole.
+    /// Finished segments, numbered without a hole. A spot without length is a gap.
     segments: Vec<Spot>,
     /// Parts of the segments from `parted_from` on, the open one last; `None` is a part that the disk refused.
     parted_from: u64,
@@ -149,7 +149,8 @@ impl Shelf {
     pub(super) fn segment(&self, run: u32, msn: u64) -> Option<MediaBytes> {
         let index = usize::try_from(msn.checked_sub(self.first_msn)?).ok()?;
         let spot = *self.segments.get(index)?;
-        (spot.run == run).then(|| self.range(spot)).flatten()
+        let there = spot.run == run && spot.length > 0;
+        there.then(|| self.range(spot)).flatten()
     }
 
     pub(super) fn part(&self, run: u32, msn: u64, part: usize) -> Option<MediaBytes> {

@@ -1,6 +1,6 @@
 //! Runs: the rendition files of a recording.
 
-use super::db::{read, sql, write};
+use super::db::{one, read, sql, write};
 use super::{Store, StoreError};
 use crate::av::Ticks;
 use crate::base::{RecordingId, RunId, Timestamp};
@@ -119,6 +119,8 @@ sql! {
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, 'growing')
         returning *";
     BY_ID = "select * from runs where id = $1";
+    IN_SPOOL = "select * from runs where path like 'spool:%' order by id";
+    DISCARD = "delete from runs where id = $1";
     GROWING = "select * from runs where state = 'growing' order by id";
     UPDATE = "update runs set
             path = coalesce($2, path),
@@ -184,6 +186,24 @@ impl Store {
     /// When the database fails.
     pub async fn growing_runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(read!(self, pool => sqlx::query_as(GROWING).fetch_all(pool).await)?)
+    }
+
+    /// All runs whose file lies in a spool, growing or final, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs_in_spool(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(IN_SPOOL).fetch_all(pool).await)?)
+    }
+
+    /// Removes a run and its segments: one that has no media.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn discard_run(&self, id: RunId) -> Result<(), StoreError> {
+        one(
+            write!(self, pool => sqlx::query(DISCARD).bind(id).execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Changes a run.

@@ -35,6 +35,7 @@ macro_rules! on {
                     two_starts_at_once_make_one_live two_processes_write_in_turn;
                 recordings: a_recording_is_made_once_and_moves_on runs_grow_and_become_final
                     segments_are_appended_in_order_and_grow_their_run gaps_are_closed_once
+                    lost_segments_become_gaps_and_an_empty_run_goes
                     writers_wait_for_each_other;
             );
         }

@@ -1,12 +1,13 @@
 //! What the end-to-end tests are made with.
 //!
 //! [`Server`] is a griot of its own (data folder, ports, environment), [`Member`] somebody with an account on it,
-//! [`Process`] an encoder or any other child, [`Bucket`] a place on a real S3 server, [`Playlist`] and [`Player`] the viewing side, [`clip`] and its
+//! [`Process`] an encoder or any other child, [`Playlist`] and [`Player`] the viewing side, [`clip`] and its
 //! neighbours the measuring. Children die with the value that owns them.
 
 mod api;
 mod clip;
 mod encoder;
+mod follower;
 mod minio;
 mod obs;
 mod player;
@@ -20,10 +21,11 @@ pub(crate) use clip::{
     Packet, av_offset_s, clip, decode_errors, heavy_clip, other_clip, packets, probe, remux_errors,
 };
 pub(crate) use encoder::{ffmpeg_publish, ffmpeg_publish_for_ever, gstreamer_publish};
+pub(crate) use follower::{Follower, Kept};
 pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
-pub(crate) use server::{Server, serve_in_vain};
+pub(crate) use server::{Ended, Server, griot, serve_in_vain};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -85,6 +85,11 @@ impl Process {
         );
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&self) -> bool {
         self.exit.borrow().is_none()

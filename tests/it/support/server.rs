@@ -159,6 +159,17 @@ impl Server {
         })
     }
 
+    /// Runs another `griot` command on the same data, whatever comes of it.
+    pub(crate) fn try_griot(&self, arguments: &[&str]) -> Ended {
+        let environment = self.environment.iter().cloned();
+        run(Command::new(GRIOT).envs(environment), arguments)
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         self.process.said()
@@ -172,6 +183,16 @@ impl Server {
     /// Sends a signal, and returns how the server ended.
     pub(crate) async fn stop_by(&self, signal: Signal) -> ExitStatus {
         self.process.signal(signal);
+        self.process.ended().await
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    /// Waits until it has ended without being asked to by us.
+    pub(crate) async fn ended(&self) -> ExitStatus {
         self.process.ended().await
     }
 
@@ -211,6 +232,48 @@ impl Drop for Server {
                 eprintln!("{line}");
             }
         }
+    }
+}
+
+/// How a command went that ended by itself.
+pub(crate) struct Ended {
+    /// Its exit status.
+    pub(crate) status: ExitStatus,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it said.
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The same, when it ended with 0.
+    #[track_caller]
+    pub(crate) fn expect_success(self) -> Self {
+        let said = format!("{}{}", self.stdout, self.stderr);
+        assert!(self.status.success(), "{}:\n{said}", self.status);
+        self
+    }
+}
+
+/// Runs a `griot` command on its own, with its data in `folder`.
+pub(crate) fn griot(arguments: &[&str], folder: &TempDir, settings: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(GRIOT);
+    command
+        .env("GRIOT_DATA_DIR", folder.path().join("data"))
+        .envs(settings.iter().copied());
+    run(&mut command, arguments)
+}
+
+fn run(command: &mut Command, arguments: &[&str]) -> Ended {
+    let output = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("griot starts");
+    Ended {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
