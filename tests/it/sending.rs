@@ -10,6 +10,7 @@ use crate::support::{
     Answer, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors, eventually,
     ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip,
 };
+use crate::survive::{Dice, moments};
 
 /// A bad day of a bucket in these tests; `script/soak-objects` has longer ones.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -326,7 +327,7 @@ impl BadDay {
 
 #[tokio::test]
 async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
-    let day = BadDay::dawn().await;
+    let mut day = BadDay::dawn().await;
     let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
     until_parts_are_sent(&day.server, 1.0).await;
     day.minio.freeze();
@@ -344,6 +345,10 @@ async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
     assert_eq!(view["recording"]["stored_at"], Value::Null);
     day.watch_replay().await;
     day.until_health_says("away").await;
+    // Neither an orderly stop nor a start waits for it.
+    assert!(day.server.terminate().await.success());
+    day.server.start_again().await;
+    day.watch_replay().await;
     day.minio.thaw();
     view_when_stored(&day.owner, day.live.id).await;
     all_is_in_its_place(&day.server, &day.bucket, &day.live, &file).await;
@@ -409,33 +414,38 @@ async fn the_doctor_tries_the_bucket_and_leaves_nothing_there() {
 }
 
 #[tokio::test]
-async fn a_killed_server_goes_on_with_the_upload_from_rows_and_spool() {
+async fn killed_at_random_moments_of_the_upload_and_of_its_end() {
+    let mut dice = Dice::thrown("killed in mid-upload");
+    let mut pause = async |most_ms| {
+        tokio::time::sleep(Duration::from_millis(dice.below(most_ms))).await;
+    };
     let bucket = Bucket::new().await;
     let mut server = Server::start_on(&bucket, &[]).await;
     let owner = server.member("aissatou").await;
     let live = owner.start_live("Coupé").await;
-    let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &live.rtmp_url);
-    until_parts_are_sent(&server, 2.0).await;
-    server.kill().await;
-    drop(encoder);
-    // As if the crash had come between the server's answer and the row.
     let path = format!("lives/{}/source/0.mp4", live.id);
     let key = griot::objects::ObjectKey::parse(&path).expect("a key");
     let store = bucket.store();
     let s3 = store.s3().expect("a bucket");
-    s3.create_upload(&key).await.expect("a lost upload");
-    assert_eq!(s3.uploads(&path).await.expect("a list").len(), 2);
-
-    server.start_again().await;
-    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
-    until_parts_are_sent(&server, 1.0).await;
-    encoder.succeeded().await;
-    owner.view_when(live.id, "interrupted").await;
+    for _ in 0..moments() {
+        let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &live.rtmp_url);
+        until_parts_are_sent(&server, 1.0).await;
+        pause(1_500).await;
+        server.kill().await;
+        drop(encoder);
+        // As if the crash had come between the server's answer and the row.
+        s3.create_upload(&key).await.expect("a lost upload");
+        server.start_again().await;
+    }
+    assert!(s3.uploads(&path).await.expect("a list").len() > moments());
     let (view, file) = owner.stop_and_download(live.id).await;
     assert_eq!(view["recording"]["runs"].as_array().map(Vec::len), Some(1));
-    // Again, while the end is being sent or was sent: whatever the moment, it comes to the same.
-    server.kill().await;
-    server.start_again().await;
+    // While the rest is sent, completed, read back, noted, or all is done.
+    for _ in 0..2 * moments() {
+        pause(400).await;
+        server.kill().await;
+        server.start_again().await;
+    }
     let view = view_when_stored(&owner, live.id).await;
     assert_eq!(
         view["recording"]["runs"][0]["tree_sha256"],
