@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::error::RenditionError;
 use super::gate::Gate;
 use super::media::Media;
-use super::place::Places;
 use super::reader::{Announced, Reader};
 use super::run::OpenRun;
 use super::seal::Sealed;
@@ -40,9 +39,7 @@ pub struct GrowingPlan {
     pub part_max_ms: u32,
     /// The rows.
     pub store: Store,
-    /// Where files grow and end up.
-    pub places: Places,
-    /// The way to where finished ones end up.
+    /// Where files grow, and the way to where they end up.
     pub sending: Sending,
     /// The wall clock.
     pub clock: Clock,

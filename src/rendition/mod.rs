@@ -4,13 +4,14 @@
 //! ([`Reader`]), which viewers share. One file is a *run*; a new codec configuration begins another.
 //! This room knows neither encoders nor HTTP.
 
+mod buffer;
 mod error;
 mod file;
 mod gate;
 mod growing;
 mod media;
 mod object_range;
-mod piece;
+mod pieces;
 mod place;
 mod reader;
 mod replay;
@@ -23,7 +24,6 @@ mod shelf;
 mod shipment;
 mod spool;
 mod sweep;
-mod tree;
 mod variant;
 
 pub use error::RenditionError;

@@ -13,12 +13,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 use super::error::RenditionError;
+use super::pieces::tree_of_file;
 use super::place::{Place, Places};
 use super::run::blocking;
 use super::shelf::{Shelf, Source};
 use super::shipment::{Outlook, Shipment};
 use super::spool::SpoolRoom;
-use super::tree::tree_of_file;
 use crate::base::{Clock, RunId, Tasks};
 use crate::objects::{Directory, ObjectError, ObjectKey, S3};
 use crate::store::{Run, RunChange, Store, StoreError};

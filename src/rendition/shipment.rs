@@ -14,11 +14,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::error::RenditionError;
+use super::pieces::{PIECE_BYTES, PieceHash, StreamHash, pieces_of, place_of, read_piece, tree};
 use super::place::Place;
 use super::sending::Inner;
-use super::tree::{
-    PIECE_BYTES, PieceHash, StreamHash, pieces_of, place_of, read_all, read_piece, tree,
-};
 use crate::base::{RunId, Timestamp};
 use crate::fmp4::MDAT_OFFSET;
 use crate::objects::{ObjectError, ObjectKey, Objects, S3, SentPart, UploadId};
@@ -385,7 +383,8 @@ impl Shipment {
             .read(&self.key, 0, head_bytes.min(there))
             .await?;
         let head = stream.collect().await?;
-        let expected = read_all(&self.file, 0, head_bytes).await?;
+        let range = super::FileRange::new(Arc::clone(&self.file), 0, head_bytes);
+        let expected = super::run::blocking(move || range.read_whole()).await?;
         if there == length && head == expected {
             return Ok(());
         }

@@ -26,3 +26,4 @@ mod sessions;
 mod start;
 mod store_contract;
 mod survive;
+mod tls;
