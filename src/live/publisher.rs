@@ -61,6 +61,7 @@ impl PublishRefusal {
             Self::Stopped => "stopped",
             Self::NotStarted => "not_started",
             Self::NoQuartier => "no_quartier",
+            Self::NoRoom => "no_room",
             Self::Unavailable => "unavailable",
         }
     }

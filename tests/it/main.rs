@@ -18,6 +18,7 @@ mod encoders;
 mod fuzz;
 mod hls_rules;
 mod live;
+mod matrix;
 mod migrations;
 mod objects;
 mod recording;
