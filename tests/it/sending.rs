@@ -12,8 +12,14 @@ use crate::support::{
 };
 use crate::survive::{Dice, moments};
 
-/// A bad day of a bucket in these tests; `script/soak-objects` has longer ones.
-const OUTAGE: Duration = Duration::from_secs(5);
+/// How long a bucket is away; `script/soak-objects` has longer bad days.
+#[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
+fn outage() -> Duration {
+    let given = std::env::var("OUTAGE_SECONDS").ok();
+    Duration::from_secs(given.map_or(5, |seconds| {
+        seconds.parse().expect("OUTAGE_SECONDS is a number")
+    }))
+}
 
 /// SHA-256 of the list of SHA-256 of each 8 MiB, in hexadecimal: as the API describes `tree_sha256`.
 fn tree_sha256(bytes: &[u8]) -> String {
@@ -263,7 +269,7 @@ async fn a_bucket_that_is_gone_in_mid_live_and_while_finishing_costs_nothing() {
     let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
     until_parts_are_sent(&day.server, 1.0).await;
     day.minio.stop().await;
-    day.watch_for(OUTAGE).await;
+    day.watch_for(outage()).await;
     day.until_health_says("away").await;
     day.minio.start_again().await;
     let sent = day
@@ -277,7 +283,7 @@ async fn a_bucket_that_is_gone_in_mid_live_and_while_finishing_costs_nothing() {
     let (view, file) = day.owner.stop_and_download(day.live.id).await;
     assert_eq!(view["recording"]["stored_at"], Value::Null);
     day.watch_replay().await;
-    tokio::time::sleep(OUTAGE).await;
+    tokio::time::sleep(outage()).await;
     assert!(day.server.metric("griot_objects_waiting_bytes", "").await > 0.0);
     assert!(
         day.server
@@ -331,7 +337,7 @@ async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
     let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
     until_parts_are_sent(&day.server, 1.0).await;
     day.minio.freeze();
-    day.watch_for(OUTAGE).await;
+    day.watch_for(outage()).await;
     day.minio.thaw();
     let sent = day
         .server
@@ -345,6 +351,7 @@ async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
     assert_eq!(view["recording"]["stored_at"], Value::Null);
     day.watch_replay().await;
     day.until_health_says("away").await;
+    tokio::time::sleep(outage()).await;
     // Neither an orderly stop nor a start waits for it.
     assert!(day.server.terminate().await.success());
     day.server.start_again().await;
