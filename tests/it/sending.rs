@@ -5,10 +5,11 @@ use std::time::Duration;
 use reqwest::header::{IF_RANGE, LOCATION, RANGE, RETRY_AFTER};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    Answer, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors, eventually,
-    ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip,
+    Answer, Authority, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors,
+    eventually, ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip,
 };
 use crate::survive::{Dice, moments};
 
@@ -418,6 +419,65 @@ async fn the_doctor_tries_the_bucket_and_leaves_nothing_there() {
         assert!(line.starts_with(word), "{line}");
     }
     assert_eq!(bucket.store().list_all("").await.expect("a list"), []);
+}
+
+#[tokio::test]
+async fn a_bucket_behind_https_is_reached_where_its_authority_is_known() {
+    let authority = Authority::new();
+    let minio = Minio::start_secure(&authority).await;
+    let bucket = minio.bucket();
+    let known = authority.ca_file().display().to_string();
+    let stranger = Authority::new().ca_file().display().to_string();
+    for (file, word) in [(&known, "ok"), (&stranger, "fail")] {
+        let server = Server::start_on(&bucket, &[("SSL_CERT_FILE", file)]).await;
+        let doctor = server.command(&["doctor"]);
+        let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        let line = said.lines().find(|line| line.contains("s3://"));
+        let line = line.unwrap_or_else(|| panic!("no bucket in:\n{said}"));
+        assert!(line.starts_with(word), "{line}");
+    }
+}
+
+/// What others do to an upload, and what a row holds that the file does not, never gets into an object.
+#[tokio::test]
+async fn parts_of_others_and_rows_that_lie_cost_a_second_try_and_nothing_else() {
+    let bucket = Bucket::new().await;
+    let mut server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Troublé").await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 1.0).await;
+    server.kill().await;
+    drop(encoder);
+    let url = format!("sqlite:{}", server.data().join("griot.db").display());
+    let mut rows = SqliteConnection::connect(&url).await.expect("the rows");
+    let changed = sqlx::query("update run_parts set sha256 = zeroblob(32) where number = 2")
+        .execute(&mut rows)
+        .await
+        .expect("a row that lies");
+    assert_eq!(changed.rows_affected(), 1);
+    rows.close().await.expect("the rows are closed");
+
+    server.start_again().await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 2.0).await;
+    let path = format!("lives/{}/source/0.mp4", live.id);
+    let key = griot::objects::ObjectKey::parse(&path).expect("a key");
+    let store = bucket.store();
+    let s3 = store.s3().expect("a bucket");
+    let uploads = s3.uploads(&path).await.expect("a list");
+    let theirs = bytes::Bytes::from(vec![7; 8 << 20]);
+    let sent = s3.upload_part(&key, &uploads[0].id, 2, theirs, Duration::from_secs(60));
+    sent.await.expect("a part of others");
+    encoder.succeeded().await;
+    owner.view_when(live.id, "interrupted").await;
+    let (_, file) = owner.stop_and_download(live.id).await;
+    let view = view_when_stored(&owner, live.id).await;
+    assert_eq!(
+        view["recording"]["runs"][0]["tree_sha256"],
+        tree_sha256(&file)
+    );
+    all_is_in_its_place(&server, &bucket, &live, &file).await;
 }
 
 #[tokio::test]
