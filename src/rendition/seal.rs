@@ -132,7 +132,12 @@ async fn seal_at_last(plan: GrowingPlan, shelf: Arc<RwLock<Shelf>>, run: OpenRun
                     .write()
                     .unwrap_or_else(PoisonError::into_inner)
                     .set_download(run.number, download);
+                // Before it can be stored: or the shelf would not hear of it.
                 plan.sending.tell_when_stored(run.id, run.number, &shelf);
+                match &run.feed {
+                    Some(feed) => feed.sealed(),
+                    None => plan.sending.adopted(run.id, run.place.key().clone()),
+                }
                 return Sealed::Final;
             }
             Err(error) if is_lasting(&error) => {
@@ -223,11 +228,6 @@ async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, Rendi
         frames = finalised.video_frames,
         "a run is final"
     );
-    // The row is committed: what follows may take its time.
-    match &run.feed {
-        Some(feed) => feed.sealed(),
-        None => plan.sending.adopted(id, place.key().clone()),
-    }
     Ok(Download {
         media: MediaBytes::File(FileRange::new(shared, 0, length)),
         etag,

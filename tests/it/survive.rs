@@ -190,7 +190,7 @@ fn gaps(view: &Value) -> Vec<&str> {
 }
 
 /// splitmix64 (Steele 2014): which moments are tried.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// From `KILL_SEED`, or another each time; says which.
@@ -198,7 +198,7 @@ impl Dice {
         clippy::disallowed_methods,
         reason = "a seed that rotates, from the clock"
     )]
-    fn thrown(what: &str) -> Self {
+    pub(crate) fn thrown(what: &str) -> Self {
         let given = std::env::var("KILL_SEED").ok();
         let seed = given.map_or_else(
             || {
@@ -211,7 +211,7 @@ impl Dice {
         Self(seed)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -222,7 +222,7 @@ impl Dice {
 
 /// How many random moments are tried.
 #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
-fn moments() -> usize {
+pub(crate) fn moments() -> usize {
     let given = std::env::var("KILL_MOMENTS").ok();
     given.map_or(2, |moments| {
         moments.parse().expect("KILL_MOMENTS is a number")
