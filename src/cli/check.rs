@@ -133,7 +133,6 @@ async fn look_and_mend(store: &Store, places: &Places, mends: bool) -> anyhow::R
 struct Inventory {
     spool: BTreeMap<String, u64>,
     objects: BTreeMap<String, u64>,
-    uploads: Vec<(String, UploadId)>,
 }
 
 impl Inventory {
@@ -148,16 +147,9 @@ impl Inventory {
         let objects = places.objects.list_all("").await;
         let objects = objects
             .with_context(|| format!("the media in {} cannot be listed", places.objects.shown()))?;
-        let mut uploads = Vec::new();
-        if let Some(bucket) = places.objects.s3() {
-            let pending = bucket.uploads("").await;
-            let pending = pending.context("what is half sent to the bucket cannot be listed")?;
-            uploads.extend(pending.into_iter().map(|upload| (upload.path, upload.id)));
-        }
         Ok(Self {
             spool: below(spool),
             objects: below(objects),
-            uploads,
         })
     }
 
@@ -364,22 +356,40 @@ async fn orphans(
             }),
         });
     }
-    let known: HashSet<String> = store
-        .run_uploads()
-        .await?
-        .into_iter()
-        .map(|upload| upload.upload_id)
-        .collect();
-    for (path, id) in &there.uploads {
-        if !known.contains(&id.0) {
-            report.problems.push(Problem {
-                kind: Kind::Orphan,
-                path: format!("upload:{path}"),
-                live: None,
-                text: format!("no row names an upload of {path}"),
-                remedy: Some(Remedy::Abort(path.clone(), id.clone())),
-            });
-        }
+    half_sent(store, places, named, report).await
+}
+
+/// Uploads that no row names.
+async fn half_sent(
+    store: &Store,
+    places: &Places,
+    named: &HashSet<String>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let Some(bucket) = places.objects.s3() else {
+        return Ok(());
+    };
+    let mut pending: BTreeMap<String, String> = BTreeMap::new();
+    // MinIO lists uploads of one key only, others all that begin with it: so both are asked.
+    let keys = named.iter().filter_map(|row| Place::from_row(row));
+    let keys = keys.map(|place| place.key().to_string());
+    for below in std::iter::once(String::new()).chain(keys) {
+        let listed = bucket.uploads(&below).await;
+        let listed = listed.context("what is half sent to the bucket cannot be listed")?;
+        pending.extend(listed.into_iter().map(|upload| (upload.id.0, upload.path)));
+    }
+    // Rows after uploads: a server that runs writes them in this order, too, but only milliseconds apart.
+    for known in store.run_uploads().await? {
+        pending.remove(&known.upload_id);
+    }
+    for (id, path) in pending {
+        report.problems.push(Problem {
+            kind: Kind::Orphan,
+            path: format!("upload:{path}"),
+            live: None,
+            text: format!("no row names an upload of {path}"),
+            remedy: Some(Remedy::Abort(path, UploadId(id))),
+        });
     }
     Ok(())
 }

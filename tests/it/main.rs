@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod architecture;
+mod check;
 mod config;
 mod database;
 mod delivery;
