@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::audience::Audience;
 use super::owner::Command;
 use crate::base::{LiveId, UserId};
-use crate::rendition::Reader;
+use crate::rendition::{Loss, Reader};
 use crate::store::LiveStatus;
 
 /// A live that has an owner task, or had one until a moment ago.
@@ -29,6 +29,8 @@ pub(super) struct Running {
 struct Now {
     status: LiveStatus,
     owner_seen: Instant,
+    /// The hole that the disk is making in the recording.
+    losing: Option<Loss>,
 }
 
 impl Running {
@@ -47,6 +49,7 @@ impl Running {
             now: Mutex::new(Now {
                 status: live.status,
                 owner_seen: Instant::now(),
+                losing: None,
             }),
         }
     }
@@ -57,6 +60,14 @@ impl Running {
 
     pub(super) fn set_status(&self, status: LiveStatus) {
         self.lock().status = status;
+    }
+
+    pub(super) fn losing(&self) -> Option<Loss> {
+        self.lock().losing
+    }
+
+    pub(super) fn set_losing(&self, losing: Option<Loss>) {
+        self.lock().losing = losing;
     }
 
     pub(super) fn owner_seen(&self) -> Instant {

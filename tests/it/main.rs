@@ -14,6 +14,7 @@ mod check;
 mod config;
 mod database;
 mod delivery;
+mod disk;
 mod docs;
 mod encoders;
 mod fuzz;

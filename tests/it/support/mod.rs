@@ -14,6 +14,7 @@ mod player;
 mod postgres;
 mod process;
 mod server;
+mod small_disk;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
@@ -27,5 +28,6 @@ pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
-pub(crate) use server::{Ended, Server, griot, serve_in_vain};
+pub(crate) use server::{Server, griot, serve_in_vain};
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use wait::{PATIENCE, eventually};
