@@ -15,9 +15,9 @@ use anyhow::Context;
 
 use super::DataDir;
 use crate::base::Secret;
-use crate::http::Network;
-use crate::live;
+use crate::http::{MetricsTo, Network};
 use crate::objects::{self, S3, S3Config};
+use crate::{http, ingest, live, tls};
 
 pub use keys::{Key, keys};
 pub use values::{DatabaseUrl, ObjectsUrl};
@@ -36,8 +36,14 @@ pub struct Config {
     pub secret_key: Option<Secret>,
     /// `[http]`
     pub http: Http,
+    /// `[https]`
+    pub https: Https,
     /// `[rtmp]`
     pub rtmp: Rtmp,
+    /// `[rtmps]`
+    pub rtmps: Rtmps,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[database]`
     pub database: Database,
     /// `[objects]`
@@ -57,6 +63,19 @@ pub struct Http {
     pub rate_limits: bool,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsTo,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// The same from one address.
+    pub max_connections_per_address: usize,
+}
+
+/// `[https]`: the same as `[http]`, encrypted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Https {
+    /// Where to listen; nowhere when `None`.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[rtmp]`: where encoders publish.
@@ -66,6 +85,39 @@ pub struct Rtmp {
     pub listen: SocketAddr,
     /// What encoders type in as server, without the key; from the listen address when `None`.
     pub public_url: Option<String>,
+    /// Connections at a time, those of `[rtmps]` included.
+    pub max_connections: usize,
+    /// The same from one address.
+    pub max_connections_per_address: usize,
+}
+
+/// `[rtmps]`: the same as `[rtmp]`, encrypted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rtmps {
+    /// Where to listen; nowhere when `None`.
+    pub listen: Option<SocketAddr>,
+    /// What encoders type in as server, without the key; from the listen address when `None`.
+    pub public_url: Option<String>,
+}
+
+/// `[tls]`: what `[https]` and `[rtmps]` show their clients.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// The certificate and those between it and a known authority, PEM.
+    pub cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Both files, when both are named.
+    #[must_use]
+    pub fn files(&self) -> Option<tls::Files> {
+        Some(tls::Files {
+            cert: self.cert.clone()?,
+            key: self.key.clone()?,
+        })
+    }
 }
 
 /// `[database]`
@@ -218,11 +270,19 @@ impl Default for Config {
                 public_url: None,
                 rate_limits: true,
                 trusted_proxies: Vec::new(),
+                metrics: MetricsTo::Local,
+                max_connections: http::Config::default().max_connections,
+                max_connections_per_address: http::Config::default().max_connections_per_address,
             },
+            https: Https::default(),
             rtmp: Rtmp {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1935)),
                 public_url: None,
+                max_connections: ingest::Config::default().max_connections,
+                max_connections_per_address: ingest::Config::default().max_connections_per_address,
             },
+            rtmps: Rtmps::default(),
+            tls: Tls::default(),
             database: Database::default(),
             objects: Objects::default(),
             live: live::Config::default(),

@@ -16,6 +16,7 @@ use crate::app::{Config, ConfigError, DataDir, DatabaseUrl, SecretKey};
 use crate::base::{Clock, Timestamp, random_hex};
 use crate::objects::ObjectError;
 use crate::store::{self, Store};
+use crate::tls;
 
 const GIB: u64 = 1 << 30;
 /// Below this a live is soon cut short.
@@ -108,18 +109,32 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
         (
             "http port",
             "http.listen (GRIOT_HTTP_LISTEN)",
-            config.http.listen,
+            Some(config.http.listen),
+        ),
+        (
+            "https port",
+            "https.listen (GRIOT_HTTPS_LISTEN)",
+            config.https.listen,
         ),
         (
             "rtmp port",
             "rtmp.listen (GRIOT_RTMP_LISTEN)",
-            config.rtmp.listen,
+            Some(config.rtmp.listen),
+        ),
+        (
+            "rtmps port",
+            "rtmps.listen (GRIOT_RTMPS_LISTEN)",
+            config.rtmps.listen,
         ),
     ] {
+        let Some(address) = address else { continue };
         findings.push(match &running {
             Some(line) => Finding::ok(subject, format!("in use by a running server: {line}")),
             None => port(subject, key, address),
         });
+    }
+    if config.https.listen.or(config.rtmps.listen).is_some() {
+        findings.push(certificate(config.tls.files()).await);
     }
     Ok(report(&findings))
 }
@@ -132,6 +147,18 @@ fn report(findings: &[Finding]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+async fn certificate(files: Option<tls::Files>) -> Finding {
+    let subject = "certificate";
+    let keys = "tls.cert (GRIOT_TLS_CERT) and tls.key (GRIOT_TLS_KEY)";
+    let Some(files) = files else {
+        return Finding::fail(subject, format!("https and rtmps need one; set {keys}"));
+    };
+    match tls::Certificate::load(files).await {
+        Ok(_) => Finding::ok(subject, "certificate and key belong together"),
+        Err(error) => Finding::fail(subject, format!("{error}; change {keys}")),
+    }
 }
 
 fn clock(now: Timestamp) -> Finding {

@@ -122,6 +122,23 @@ const GST_SOUND: (usize, &str) = (
 );
 
 #[test]
+fn gortmplib_which_waits_for_few_answers_and_says_no_goodbye_is_understood() {
+    let heard = hear(&capture("gortmplib.rtmp"), 1_000);
+    assert_eq!(heard.codecs, ["avc1.f4000a", "mp4a.40.2"]);
+    assert_eq!(heard.size, Some((96, 64)));
+    let video = "02c0736927e98a0c89afb6ae0d92fd373610699f944534ef71eeac9a1dd25689";
+    assert_eq!(heard.hash(TrackKind::Video), (12, video.to_owned()));
+    assert_eq!(
+        heard.hash(TrackKind::Audio),
+        (H264_SOUND.0, H264_SOUND.1.to_owned())
+    );
+    assert!(!heard.unpublished);
+    let request = heard.request.expect("it asks to publish");
+    assert_eq!(request.app, "live");
+    assert_eq!(request.name.expose(), "live_1_key");
+}
+
+#[test]
 fn every_encoder_is_understood_to_the_last_byte() {
     let cases = [
         (
@@ -255,11 +272,11 @@ proptest! {
     /// What cargo-fuzz does at length, in short: real sessions with some bytes changed.
     #[test]
     fn a_capture_with_changed_bytes_harms_nobody(
-        which in 0usize..3,
+        which in 0usize..4,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         piece_bytes in 1usize..5_000,
     ) {
-        let names = ["ffmpeg5-avc-aac.rtmp", "ffmpeg9-multitrack.rtmp", "gst-rtmpsink.rtmp"];
+        let names = ["ffmpeg5-avc-aac.rtmp", "ffmpeg9-multitrack.rtmp", "gst-rtmpsink.rtmp", "gortmplib.rtmp"];
         let mut bytes = capture(names[which]);
         for (at, byte) in changes {
             let at = at.index(bytes.len());

@@ -176,7 +176,7 @@ impl Lives {
         };
         let (reply, answer) = oneshot::channel();
         let command = Command::Publish { request, reply };
-        if running.commands.send(command).await.is_err() {
+        if !running.tell(command).await {
             return Err(PublishRefusal::Stopped);
         }
         answer.await.unwrap_or(Err(PublishRefusal::Unavailable))
@@ -281,7 +281,6 @@ impl Lives {
                 Latency::Low => 100,
             },
             store: self.deps.store.clone(),
-            places: self.deps.places.clone(),
             sending: self.sending.clone(),
             clock: self.deps.clock.clone(),
             ids: self.deps.ids.clone(),
@@ -333,7 +332,7 @@ impl Lives {
                 .insert(row.owner_id, Instant::now());
             let (reply, answer) = oneshot::channel();
             let command = Command::Stop { reason, reply };
-            if running.commands.send(command).await.is_ok() {
+            if running.tell(command).await {
                 let saved = answer.await.map_err(|_| LiveError::Stopping)??;
                 return Ok(StoppedLive {
                     video_saved: saved,

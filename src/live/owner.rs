@@ -330,12 +330,7 @@ impl Owner {
         if self.state == before {
             return;
         }
-        tracing::info!(
-            from = before.status().as_str(),
-            to = self.state.status().as_str(),
-            ?happening,
-            "the live's state changed"
-        );
+        self.tell_change(before, happening.as_str());
         let now = self.deps.clock.now();
         let grace = self.grace();
         let change = LiveChange {
@@ -355,6 +350,13 @@ impl Owner {
         self.growing
             .set_interrupted(self.state.status() == LiveStatus::Interrupted);
         self.rows.put(Row::Live(change));
+    }
+
+    /// One line in the log for each change, readable by machines: nothing else says `event`.
+    fn tell_change(&self, before: State, event: &'static str) {
+        let (from, to) = (before.status().as_str(), self.state.status().as_str());
+        metrics::counter!("griot_live_changes_total", "to" => to, "event" => event).increment(1);
+        tracing::info!(live.id = %self.live.id, from, to, event, "the live's state changed");
     }
 
     fn grace(&self) -> Option<Duration> {
@@ -419,7 +421,9 @@ impl Owner {
         };
         self.deps.store.update_live(self.live.id, &viewers).await?;
         self.deps.store.end_live(self.live.id, reason, now).await?;
-        self.state = next(self.state, Happening::Stop(reason));
+        let before = self.state;
+        self.state = next(before, Happening::Stop(reason));
+        self.tell_change(before, reason.as_str());
         self.running.set_status(LiveStatus::Ended);
         self.close_session(Closing::Stopped, "stopped").await;
         let saved = self.finish_recording().await;
@@ -505,7 +509,7 @@ pub(super) async fn note_finished(
             .set_recording_state(recording, state, now)
             .await?;
         if saved {
-            // A directory has the bytes as soon as the file was renamed into it; a bucket may, by now.
+            // A directory store has the bytes as soon as the file was renamed into it.
             deps.store.set_recording_stored(recording, now).await?;
         }
         Ok(())

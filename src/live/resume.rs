@@ -55,15 +55,15 @@ impl Lives {
                 }
             }
         }
-        self.sending.take_up().await?;
         self.sweep().await?;
+        self.sending.take_up().await?;
         Ok(found)
     }
 
     /// Takes out of the spool what a crash left and nobody needs.
     async fn sweep(&self) -> Result<(), LiveError> {
         let deps = self.deps();
-        let places = deps.places.clone();
+        let places = self.sending.places().clone();
         let runs = deps.store.runs_in_spool().await?;
         let named = runs
             .iter()

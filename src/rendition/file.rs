@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::io::{ReadWriteFlags, preadv2};
 
-use super::piece::piece;
+use super::buffer::fill;
 
 /// A range of a rendition file. Holds the file open, so it stays readable after a rename.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl FileRange {
     /// # Errors
     /// What the disk says; `UnexpectedEof` when the file is shorter than the range.
     pub fn read(&self, at: u64) -> io::Result<Bytes> {
-        piece(self.left(at), |buffer| {
+        fill(self.left(at), |buffer| {
             self.file.read_exact_at(buffer, self.offset + at)?;
             Ok(buffer.len())
         })
@@ -54,7 +54,7 @@ impl FileRange {
         if size == 0 {
             return Some(Bytes::new());
         }
-        let read = piece(size, |buffer| {
+        let read = fill(size, |buffer| {
             let into = &mut [IoSliceMut::new(buffer)];
             Ok(preadv2(
                 &self.file,
@@ -65,6 +65,16 @@ impl FileRange {
         });
         // An error is told by the blocking read that follows.
         read.ok().filter(|bytes| !bytes.is_empty())
+    }
+
+    /// All of it in memory: for what is known to be small. Blocks.
+    ///
+    /// # Errors
+    /// What the disk says; `UnexpectedEof` when the file is shorter than the range.
+    pub(super) fn read_whole(&self) -> io::Result<Bytes> {
+        let mut whole = vec![0; self.left(0)];
+        self.file.read_exact_at(&mut whole, self.offset)?;
+        Ok(whole.into())
     }
 
     fn left(&self, at: u64) -> usize {

@@ -14,7 +14,6 @@ use super::error::RenditionError;
 use super::gate::Gate;
 use super::losing::{Losing, Loss};
 use super::media::Media;
-use super::place::Places;
 use super::reader::{Announced, Reader};
 use super::run::OpenRun;
 use super::seal::Sealed;
@@ -41,9 +40,7 @@ pub struct GrowingPlan {
     pub part_max_ms: u32,
     /// The rows.
     pub store: Store,
-    /// Where files grow and end up.
-    pub places: Places,
-    /// The way to where finished ones end up.
+    /// Where files grow, and the way to where they end up.
     pub sending: Sending,
     /// The wall clock.
     pub clock: Clock,

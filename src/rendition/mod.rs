@@ -4,6 +4,7 @@
 //! ([`Reader`]), which viewers share. One file is a *run*; a new codec configuration begins another.
 //! This room knows neither encoders nor HTTP.
 
+mod buffer;
 mod error;
 mod file;
 mod gate;
@@ -11,7 +12,7 @@ mod growing;
 mod losing;
 mod media;
 mod object_range;
-mod piece;
+mod pieces;
 mod place;
 mod reader;
 mod replay;
@@ -24,7 +25,6 @@ mod shelf;
 mod shipment;
 mod spool;
 mod sweep;
-mod tree;
 mod variant;
 
 pub use error::RenditionError;

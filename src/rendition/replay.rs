@@ -35,10 +35,7 @@ impl Reader {
         let mut rows = Vec::new();
         for run in &runs {
             let mut segments = store.segments(run.id).await?;
-            let stand = stand_or_lose(sending.places(), run, &mut segments).await?;
-            if let Some(stand) = stand {
-                put_on(&shelf, stand, run, sending, store).await?;
-            }
+            put_on_or_lose(&shelf, run, sending, store, &mut segments).await?;
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
             rows.extend(
                 segments
@@ -63,14 +60,17 @@ pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
         .collect()
 }
 
-/// Opens a run's file for readers; when it is gone, its segments are gaps and the other runs play.
-pub(super) async fn stand_or_lose(
-    places: &Places,
+/// Puts a run on a shelf; when its file is gone, its segments are gaps and the other runs play. Answers where its
+/// bytes are read.
+pub(super) async fn put_on_or_lose(
+    shelf: &Arc<RwLock<Shelf>>,
     run: &Run,
+    sending: &Sending,
+    store: &Store,
     segments: &mut [Segment],
-) -> Result<Option<RunShelf>, RenditionError> {
-    match stand(places, run).await {
-        Ok(stand) => Ok(Some(stand)),
+) -> Result<Option<Source>, RenditionError> {
+    match put_on(shelf, run, sending, store).await {
+        Ok(source) => Ok(Some(source)),
         Err(RenditionError::File(error)) if error.kind() == io::ErrorKind::NotFound => {
             tracing::error!(
                 run = run.number,
@@ -84,44 +84,38 @@ pub(super) async fn stand_or_lose(
     }
 }
 
-/// Puts a run on a shelf, which is told when it is stored.
-pub(super) async fn put_on(
+/// Puts a run on a shelf: its file or, once it is stored in a bucket, its object.
+async fn put_on(
     shelf: &Arc<RwLock<Shelf>>,
-    stand: RunShelf,
     run: &Run,
     sending: &Sending,
     store: &Store,
-) -> Result<(), RenditionError> {
-    let number = stand.number;
+) -> Result<Source, RenditionError> {
+    let source = source_of(sending.places(), run).await?;
+    let number = u32::try_from(run.number).unwrap_or(u32::MAX);
+    let in_spool = run.stored_at.is_none();
     {
         let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.add_run(stand);
+        shelf.add_run(RunShelf {
+            number,
+            init: Bytes::from(run.tracks.clone()),
+            download: (run.state == RunState::Final)
+                .then(|| download(run, &source))
+                .flatten(),
+            source: source.clone(),
+        });
     }
-    if run.stored_at.is_some() || sending.places().objects.s3().is_none() {
-        return Ok(());
+    if in_spool && sending.places().objects.s3().is_some() {
+        sending.tell_when_stored(run.id, number, shelf);
+        // It may have been stored before it could be told.
+        let now = store.run(run.id).await?;
+        if let Some(now) = now.filter(|now| now.stored_at.is_some()) {
+            let source = source_of(sending.places(), &now).await?;
+            let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
+            shelf.set_source(number, &source);
+        }
     }
-    sending.tell_when_stored(run.id, number, shelf);
-    // It may have been stored before it could be told.
-    let now = store.run(run.id).await?;
-    if let Some(now) = now.filter(|now| now.stored_at.is_some()) {
-        let source = source_of(sending.places(), &now).await?;
-        let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.set_source(number, &source);
-    }
-    Ok(())
-}
-
-/// What readers need of a run: its file or, once it is stored in a bucket, its object.
-pub(super) async fn stand(places: &Places, run: &Run) -> Result<RunShelf, RenditionError> {
-    let source = source_of(places, run).await?;
-    Ok(RunShelf {
-        number: u32::try_from(run.number).unwrap_or(u32::MAX),
-        init: Bytes::from(run.tracks.clone()),
-        download: (run.state == RunState::Final)
-            .then(|| download(run, &source))
-            .flatten(),
-        source,
-    })
+    Ok(source)
 }
 
 /// Where a run's bytes are read.

@@ -16,9 +16,9 @@ use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::replay::{put_on, shelve, source_runs, stand_or_lose, variant};
+use super::replay::{put_on_or_lose, shelve, source_runs, variant};
 use super::run::{OpenRun, blocking, part_max_ms};
-use super::shelf::{PARTED_SEGMENTS, RunShelf, Source, Spot};
+use super::shelf::{PARTED_SEGMENTS, Source, Spot};
 use crate::av::{Ticks, Timescale, TrackKind, TrackSet};
 use crate::base::Timestamp;
 use crate::fmp4::{
@@ -93,17 +93,16 @@ impl Growing {
             segments.push(row.segment);
         }
         self.put_home(run).await?;
-        let stand = stand_or_lose(&self.plan.places, run, &mut segments).await?;
-        let there = stand.is_some();
+        let (sending, store) = (&self.plan.sending, &self.plan.store);
+        let source = put_on_or_lose(&self.shelf, run, sending, store, &mut segments).await?;
+        let there = source.is_some();
         let mut lost = !there;
-        if let Some(stand) = stand {
-            if run.state == RunState::Growing {
-                lost |= self
-                    .lose_beyond(run, &stand, &mut segments, &mut indexes)
-                    .await?;
-            }
-            let plan = &self.plan;
-            put_on(&self.shelf, stand, run, &plan.sending, &plan.store).await?;
+        if let Some(Source::File(file)) = source
+            && run.state == RunState::Growing
+        {
+            lost |= self
+                .lose_beyond(run, file, &mut segments, &mut indexes)
+                .await?;
         }
         for segment in &segments {
             let row = shelve(&mut self.shelf(), run, segment);
@@ -139,8 +138,8 @@ impl Growing {
         let Some(place @ Place::Spool(_)) = Place::from_row(&run.path) else {
             return Ok(());
         };
-        let spool = self.plan.places.spool_path(place.key());
-        let Some(object) = self.plan.places.objects.path(place.key()) else {
+        let spool = self.plan.sending.places().spool_path(place.key());
+        let Some(object) = self.plan.sending.places().objects.path(place.key()) else {
             return Ok(());
         };
         let home = blocking(move || {
@@ -159,14 +158,10 @@ impl Growing {
     async fn lose_beyond(
         &self,
         run: &Run,
-        stand: &RunShelf,
+        file: Arc<File>,
         segments: &mut [Segment],
         indexes: &mut [SegmentIndex],
     ) -> Result<bool, RenditionError> {
-        let Source::File(file) = &stand.source else {
-            return Ok(false);
-        };
-        let file = Arc::clone(file);
         let length = blocking(move || Ok(file.metadata()?.len())).await?;
         let length = i64::try_from(length).unwrap_or(i64::MAX);
         let whole = segments
@@ -241,7 +236,7 @@ impl Growing {
             .last()
             .map(|row| row.byte_offset + row.bytes)
             .and_then(|end| u64::try_from(end).ok());
-        let path = plan.places.spool_path(place.key());
+        let path = plan.sending.places().spool_path(place.key());
         let leftover = blocking(move || read_leftover(&path, known_end, survived)).await?;
 
         let done = segments.len();

@@ -15,31 +15,39 @@ use super::sending::Feed;
 use crate::base::Tasks;
 use crate::store::{Segment, Store, insist};
 
-/// A row on its way: the segment, its sample index and the file that holds its bytes.
-type Work = (Segment, Vec<u8>, Option<Arc<File>>);
+/// A finished segment on its way to its row.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) row: Segment,
+    /// Its sample index, encoded.
+    pub(super) index: Vec<u8>,
+    /// What holds its bytes.
+    pub(super) file: Option<Arc<File>>,
+    /// Told how far the file is synced.
+    pub(super) feed: Option<Feed>,
+}
 
 /// The queue of one rendition's segment rows.
 #[derive(Debug)]
 pub(super) struct SegmentRows {
     // About 1,024 segments are an hour and more. Full: the database was away that long; the row is
     // dropped and counted, and finishing finds the segment by scanning the file.
-    to_writer: mpsc::Sender<Work>,
+    to_writer: mpsc::Sender<Finished>,
     writer: JoinHandle<()>,
 }
 
 impl SegmentRows {
-    /// `feed`, if there is one, is told what is synced.
-    pub(super) fn new(store: Store, feed: Option<Feed>, tasks: &Tasks) -> Self {
+    pub(super) fn new(store: Store, tasks: &Tasks) -> Self {
         let (to_writer, rows) = mpsc::channel(1_024);
         Self {
             to_writer,
-            writer: tasks.spawn(write(store, feed, rows, tasks.stopping())),
+            writer: tasks.spawn(write(store, rows, tasks.stopping())),
         }
     }
 
     /// Hands a row over; never waits.
-    pub(super) fn append(&self, segment: Segment, index: Vec<u8>, file: Option<Arc<File>>) {
-        if let Err(refused) = self.to_writer.try_send((segment, index, file)) {
+    pub(super) fn append(&self, segment: Finished) {
+        if let Err(refused) = self.to_writer.try_send(segment) {
             metrics::counter!("griot_segment_rows_dropped_total").increment(1);
             tracing::error!(error = %refused, "a segment's row is lost; its bytes are in the file");
         }
@@ -54,28 +62,23 @@ impl SegmentRows {
     }
 }
 
-async fn write(
-    store: Store,
-    feed: Option<Feed>,
-    mut rows: mpsc::Receiver<Work>,
-    stopping: CancellationToken,
-) {
-    while let Some((segment, index, file)) = rows.recv().await {
-        if let Some(file) = file {
+async fn write(store: Store, mut rows: mpsc::Receiver<Finished>, stopping: CancellationToken) {
+    while let Some(finished) = rows.recv().await {
+        let (segment, index) = (&finished.row, &finished.index);
+        if let Some(file) = finished.file {
             match blocking(move || file.sync_data()).await {
                 Ok(()) => {
-                    let end = segment.byte_offset + segment.bytes;
-                    let end = u64::try_from(end).unwrap_or(0);
-                    feed.iter().for_each(|feed| feed.synced(end));
+                    let end = u64::try_from(segment.byte_offset + segment.bytes).unwrap_or(0);
+                    finished.feed.iter().for_each(|feed| feed.synced(end));
                 }
-                // The bytes can be read, and a power loss is not certain: the row is worth more than nothing.
                 Err(error) => {
+                    // The bytes can be read, and a power loss is not certain: the row is worth more than nothing.
                     metrics::counter!("griot_sync_errors_total").increment(1);
                     tracing::error!(%error, segment.msn, "a rendition file could not be synced");
                 }
             }
         }
-        let written = insist(&stopping, || store.append_segment(&segment, &index)).await;
+        let written = insist(&stopping, || store.append_segment(segment, index)).await;
         if let Err(error) = written {
             metrics::counter!("griot_segment_row_errors_total").increment(1);
             tracing::error!(%error, segment.msn, "a segment has no row; its bytes are in the file");

@@ -10,7 +10,7 @@ use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::rows::SegmentRows;
+use super::rows::{Finished, SegmentRows};
 use super::sending::Feed;
 use super::shelf::{RunShelf, Source, Spot};
 use super::tree::read_all;
@@ -34,7 +34,7 @@ pub(super) struct OpenRun {
     /// `None` only while a blocking task works on it; for good if that task broke.
     file: Option<RunFile>,
     rows: SegmentRows,
-    /// Where the run goes to a bucket: told what of the file is synced, and that it is final.
+    /// Where the run goes to a bucket: told how far the file is synced.
     feed: Option<Feed>,
     /// The open segment: what of it is in the file, and where it begins.
     parts: Vec<PartIndex>,
@@ -52,8 +52,8 @@ pub(super) struct ClosedRun {
     pub(super) number: u32,
     pub(super) tracks: TrackSet,
     pub(super) place: Place,
-    pub(super) file: RunFile,
     pub(super) feed: Option<Feed>,
+    pub(super) file: RunFile,
     head_bytes: u64,
 }
 
@@ -138,17 +138,16 @@ impl OpenRun {
         place: Place,
         file: RunFile,
     ) -> Self {
-        let feed = plan.sending.grow(id, place.key().clone(), file.shared());
         Self {
             id,
             number,
             tracks: packager.init().tracks.clone(),
             packager,
-            place,
             segment_offset: file.end(),
+            feed: plan.sending.grow(id, place.key().clone(), file.shared()),
+            place,
             file: Some(file),
-            rows: SegmentRows::new(plan.store.clone(), feed.clone(), &plan.tasks),
-            feed,
+            rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
             lost_parts: false,
             dry: false,
@@ -256,8 +255,12 @@ impl OpenRun {
             date_time: segment.date_time,
             gap: segment.gap,
         };
-        let file = self.file.as_ref().map(RunFile::shared);
-        self.rows.append(row, index.encode(), file);
+        self.rows.append(Finished {
+            row,
+            index: index.encode(),
+            file: self.file.as_ref().map(RunFile::shared),
+            feed: self.feed.clone(),
+        });
         spot
     }
 
@@ -270,8 +273,8 @@ impl OpenRun {
             head_bytes: self.packager.head().len() as u64,
             tracks: self.tracks,
             place: self.place,
-            file: self.file?,
             feed: self.feed,
+            file: self.file?,
         })
     }
 
@@ -295,8 +298,8 @@ async fn make_file(
     let mut number = claim.map_or(number, |(claimed, _)| claimed);
     loop {
         let place = Place::growing(plan.live, plan.rendition, number);
-        let (path, head) = (plan.places.spool_path(place.key()), head.clone());
-        let object = plan.places.objects.path(place.key());
+        let (path, head) = (plan.sending.places().spool_path(place.key()), head.clone());
+        let object = plan.sending.places().objects.path(place.key());
         let made = blocking(move || {
             if claim.is_some() {
                 match std::fs::remove_file(&path) {

@@ -132,13 +132,13 @@ async fn seal_at_last(plan: GrowingPlan, shelf: Arc<RwLock<Shelf>>, run: OpenRun
         match sealed {
             Ok(None) => return Sealed::Discarded,
             Ok(Some(download)) => {
-                {
-                    let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-                    shelf.set_download(run.number, download);
-                }
+                shelf
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .set_download(run.number, download);
+                // Before it can be stored: or the shelf would not hear of it.
                 plan.sending.tell_when_stored(run.id, run.number, &shelf);
-                // The row is committed: what follows may take its time.
-                match run.feed {
+                match &run.feed {
                     Some(feed) => feed.sealed(),
                     None => plan.sending.adopted(run.id, run.place.key().clone()),
                 }
@@ -181,7 +181,10 @@ async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionErr
         Ok(()) | Err(StoreError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
-    let (spool, path) = (plan.places.spool.clone(), run.file.path().to_owned());
+    let (spool, path) = (
+        plan.sending.places().spool.clone(),
+        run.file.path().to_owned(),
+    );
     let gone = blocking(move || {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -192,24 +195,26 @@ async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionErr
     Ok(gone.await?)
 }
 
-/// Makes the file of a run final. Doing it again after a crash at any step is right.
+/// Makes the file of a run final and lets go of it: the directory has it then, a bucket will. Doing it again after a crash at any step is right.
 async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, RenditionError> {
     let (id, place) = (run.id, &run.place);
     let rows = plan.store.indexed_segments(id).await?;
-    let (places, tracks, key) = (plan.places.clone(), run.tracks.clone(), place.key().clone());
+    let places = plan.sending.places();
+    let (spool, directory) = (places.spool.clone(), places.objects.directory().cloned());
+    let in_directory = directory.is_some();
+    let (tracks, key) = (run.tracks.clone(), place.key().clone());
     let mut file = run.file.clone();
     let has_video = tracks.video.is_some();
     let (length, finalised, shared) = blocking(move || {
         let finalised = index(&tracks, &rows, &file)?;
         let length = file.seal(&finalised.moov, &finalised.mdat_header, MDAT_OFFSET)?;
-        if let Some(directory) = places.objects.directory() {
+        if let Some(directory) = directory {
             directory.adopt(file.path(), &key)?;
-            leave_folders(&places.spool, file.path());
+            leave_folders(&spool, file.path());
         }
         Ok((length, finalised, file.shared()))
     })
     .await?;
-    let in_directory = plan.places.objects.directory().is_some();
     let now = plan.clock.now();
     let etag = format!("\"{id:x}-{length:x}\"", id = id.0);
     let change = RunChange {

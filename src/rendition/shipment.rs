@@ -14,11 +14,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::error::RenditionError;
+use super::pieces::{PIECE_BYTES, PieceHash, StreamHash, pieces_of, place_of, read_piece, tree};
 use super::place::Place;
 use super::sending::Inner;
-use super::tree::{
-    PIECE_BYTES, PieceHash, StreamHash, pieces_of, place_of, read_all, read_piece, tree,
-};
 use crate::base::{RunId, Timestamp};
 use crate::fmp4::MDAT_OFFSET;
 use crate::objects::{ObjectError, ObjectKey, Objects, S3, SentPart, UploadId};
@@ -27,6 +25,9 @@ use crate::store::{RunPart, RunUpload, StoreError};
 /// Pause after a failure, doubled with each that follows, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The same after everything was sent in vain, four times as long with each: a server that will never take it is
+/// not to be sent gigabytes for ever.
+const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_secs(3_600);
 /// A part may take this long; after a failure twice as long, up to the longest: 8 MiB in four minutes are
 /// 280 kbit/s, and a link that is slower keeps up with no live.
 const PART_WITHIN: Duration = Duration::from_secs(60);
@@ -50,6 +51,9 @@ pub(super) struct Outlook {
 enum Setback {
     #[error(transparent)]
     Objects(#[from] ObjectError),
+    /// Everything was sent, and did not become the object: all is to be sent again.
+    #[error(transparent)]
+    Spoilt(ObjectError),
     #[error("rows: {0}")]
     Rows(#[from] StoreError),
     #[error("spool: {0}")]
@@ -81,6 +85,8 @@ pub(super) struct Shipment {
     part_within: Duration,
     /// Parts sent: an attempt that came further pauses briefly again.
     progress: u64,
+    /// How often everything was sent in vain.
+    spoilt: u32,
 }
 
 impl Shipment {
@@ -103,6 +109,7 @@ impl Shipment {
             loaded: false,
             part_within: PART_WITHIN,
             progress: 0,
+            spoilt: 0,
         }
     }
 
@@ -117,8 +124,13 @@ impl Shipment {
             if self.progress > before {
                 pause = FIRST_PAUSE;
             }
-            if let Setback::Objects(error) = &setback {
+            if let Setback::Objects(error) | Setback::Spoilt(error) = &setback {
                 self.house.note_outcome(Some(error));
+            }
+            if let Setback::Spoilt(_) = &setback {
+                let times = 4_u32.saturating_pow(self.spoilt);
+                pause = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE_IN_VAIN);
+                self.spoilt += 1;
             }
             tracing::warn!(error = %setback, object.key = %self.key, pause_s = pause.as_secs(),
                 "a run waits to be sent");
@@ -355,7 +367,7 @@ impl Shipment {
             Err(ObjectError::Missing) if self.is_there(length, &hashes).await? => Ok(hashes),
             Err(error @ (ObjectError::Missing | ObjectError::Other(_))) => {
                 self.begin_anew().await?;
-                Err(error.into())
+                Err(Setback::Spoilt(error))
             }
             Err(error) => Err(error.into()),
         }
@@ -385,16 +397,16 @@ impl Shipment {
             .read(&self.key, 0, head_bytes.min(there))
             .await?;
         let head = stream.collect().await?;
-        let expected = read_all(&self.file, 0, head_bytes).await?;
+        let range = super::FileRange::new(Arc::clone(&self.file), 0, head_bytes);
+        let expected = super::run::blocking(move || range.read_whole()).await?;
         if there == length && head == expected {
             return Ok(());
         }
         self.begin_anew().await?;
-        Err(ObjectError::Other(format!(
+        Err(Setback::Spoilt(ObjectError::Other(format!(
             "{} came out with {there} bytes of {length}, or with another head",
             self.key
-        ))
-        .into())
+        ))))
     }
 
     fn objects(&self) -> &Objects {

@@ -23,6 +23,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("aws-sdk-s3", &["aws_sdk_s3::", "aws_smithy"]),
     ("mp4-atom", &["mp4_atom::"]),
     ("TCP that publishes", &["Publisher"]),
+    ("rustls", &["rustls::"]),
     (
         "environment, settings file",
         &["env::var", "env::vars", "toml::"],

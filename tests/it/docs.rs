@@ -139,7 +139,7 @@ fn nothing_names_the_machine_it_was_written_on() {
 #[test]
 fn each_clip_has_the_sum_that_its_readme_gives() {
     let readme = fs::read_to_string(root().join("fixtures/README.md")).expect("a readme");
-    for clip in ["clip.mp4", "other.mp4"] {
+    for clip in ["clip.mp4", "other.mp4", "hevc.mp4", "av1.mp4", "vp9.mp4"] {
         let bytes = fs::read(root().join("fixtures/media").join(clip)).expect("a clip");
         let sum = hex::encode(Sha256::digest(&bytes));
         let row = readme
@@ -160,6 +160,7 @@ fn scripts_can_be_run() {
         "script/run",
         "script/test",
         "script/soak",
+        "script/soak-objects",
         "fixtures/media/make",
     ] {
         let mode = fs::metadata(root().join(script))

@@ -2,15 +2,11 @@
 
 use std::path::Path;
 
-use tempfile::TempDir;
-
 use crate::support::{
-    Obs, Packet, Player, Process, Server, clip, decode_errors, ffmpeg_publish,
-    ffmpeg_publish_for_ever, gstreamer_publish, packets, probe,
+    Obs, Player, Process, Server, clip, decode_errors, ffmpeg_publish, ffmpeg_publish_for_ever,
+    gstreamer_publish, kept, packets, probe, saved,
 };
 
-/// RTMP's clock is milliseconds: times that passed through it may be off by one.
-const MILLISECOND: f64 = 0.001;
 /// ffmpeg closes with our acknowledgement unread, so the last packets may be lost in the reset of its socket.
 const MAY_BE_LOST_AT_THE_END: usize = 3;
 
@@ -162,60 +158,9 @@ async fn assert_ended(encoder: &Process) {
     assert!(!encoder.ended().await.success());
 }
 
-fn saved(recording: &[u8]) -> (TempDir, std::path::PathBuf) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("recording.mp4");
-    std::fs::write(&file, recording).expect("room for the recording");
-    (folder, file)
-}
-
-/// The hash column of the recording is the source's: nothing missing but at most three packets at the end and
-/// sound that ends before the first picture.
+/// Nothing is missing but at most three packets at the end and sound that ends before the first picture.
 fn assert_same_packets(source: &Path, recording: &[u8]) {
     let (_folder, file) = saved(recording);
-    let sent = packets(source);
-    let kept = packets(&file);
-    let first_picture = sent.video[0].pts_s;
-    let before_the_first_picture = sent
-        .audio
-        .iter()
-        .take_while(|packet| packet.end_s <= first_picture + MILLISECOND)
-        .count();
-
-    let (video, audio) = (hashes(&sent.video), hashes(&sent.audio));
-    let (kept_video, kept_audio) = (hashes(&kept.video), hashes(&kept.audio));
-    assert!(
-        video.starts_with(&kept_video),
-        "pictures: {} sent, {} kept, the first that differs is {:?}",
-        video.len(),
-        kept_video.len(),
-        first_difference(&video, &kept_video)
-    );
-    let skipped = (0..=before_the_first_picture)
-        .find(|&skip| audio[skip..].starts_with(&kept_audio))
-        .unwrap_or_else(|| {
-            panic!(
-                "sound: {} sent, {} kept, the first that differs is {:?}",
-                audio.len(),
-                kept_audio.len(),
-                first_difference(&audio, &kept_audio)
-            )
-        });
-    let lost = (video.len() - kept_video.len()) + (audio.len() - skipped - kept_audio.len());
-    assert!(
-        lost <= MAY_BE_LOST_AT_THE_END,
-        "{lost} packets are missing at the end: {} of {} pictures and {} of {} sounds were kept",
-        kept_video.len(),
-        video.len(),
-        kept_audio.len(),
-        audio.len()
-    );
-}
-
-fn hashes(track: &[Packet]) -> Vec<&str> {
-    track.iter().map(|packet| packet.hash.as_str()).collect()
-}
-
-fn first_difference(sent: &[&str], kept: &[&str]) -> Option<usize> {
-    sent.iter().zip(kept).position(|(sent, kept)| sent != kept)
+    let kept = kept(&packets(source), &packets(&file)).unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(kept.missing_at_the_end <= MAY_BE_LOST_AT_THE_END, "{kept}");
 }

@@ -11,8 +11,8 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    Bucket, Follower, Kept, Live, Member, Player, Playlist, Process, Server, clip, decode_errors,
-    eventually, ffmpeg_publish_for_ever, heavy_clip,
+    Bucket, Follower, KeptPart, Live, Member, Player, Playlist, Process, Server, clip,
+    decode_errors, eventually, ffmpeg_publish_for_ever, heavy_clip,
 };
 
 /// Where finished media lie while griot is killed.
@@ -87,7 +87,7 @@ impl OnAir {
     }
 
     /// Everything that was seen is answered as before, as far as a player may still ask for it.
-    async fn still_answers(&self, seen: &Playlist, kept: &[Kept], now: &Playlist) {
+    async fn still_answers(&self, seen: &Playlist, kept: &[KeptPart], now: &Playlist) {
         let without_parts = |playlist: &Playlist| {
             let mut segments = playlist.segments.clone();
             segments
@@ -188,7 +188,7 @@ fn everything_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Each part is in the file byte for byte, one behind the other.
-fn assert_holds(recording: &[u8], kept: &[Kept]) {
+fn assert_holds(recording: &[u8], kept: &[KeptPart]) {
     let mut from = 0;
     for part in kept {
         let at = find(&recording[from..], &part.bytes);
@@ -226,7 +226,7 @@ fn gaps(view: &Value) -> Vec<&str> {
 }
 
 /// splitmix64 (Steele 2014): which moments are tried.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// From `KILL_SEED`, or another each time; says which.
@@ -234,7 +234,7 @@ impl Dice {
         clippy::disallowed_methods,
         reason = "a seed that rotates, from the clock"
     )]
-    fn thrown(what: &str) -> Self {
+    pub(crate) fn thrown(what: &str) -> Self {
         let given = std::env::var("KILL_SEED").ok();
         let seed = given.map_or_else(
             || {
@@ -247,7 +247,7 @@ impl Dice {
         Self(seed)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -258,7 +258,7 @@ impl Dice {
 
 /// How many random moments are tried.
 #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
-fn moments() -> usize {
+pub(crate) fn moments() -> usize {
     let given = std::env::var("KILL_MOMENTS").ok();
     given.map_or(2, |moments| {
         moments.parse().expect("KILL_MOMENTS is a number")
@@ -507,7 +507,7 @@ async fn power_lost(survives: impl Fn(&[u8], usize) -> Vec<u8>) {
         files.push(answer.expect(200).body);
         assert_plays(files.last().expect("just pushed"));
     }
-    let with_rows: Vec<Kept> = kept
+    let with_rows: Vec<KeptPart> = kept
         .into_iter()
         .filter(|part| msn_of(&part.uri) < now.segments[0].msn + rows as u64)
         .collect();

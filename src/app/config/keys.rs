@@ -93,6 +93,38 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "http.metrics",
+        default: "local",
+        apply: |config, text| {
+            config.http.metrics = values::metrics_to(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.max_connections",
+        default: "16384",
+        apply: |config, text| {
+            config.http.max_connections = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.max_connections_per_address",
+        default: "4096",
+        apply: |config, text| {
+            config.http.max_connections_per_address = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "https.listen",
+        default: "",
+        apply: |config, text| {
+            config.https.listen = values::optional(text, values::address)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "rtmp.listen",
         default: "127.0.0.1:1935",
         apply: |config, text| {
@@ -106,6 +138,55 @@ const KEYS: &[Key] = &[
         apply: |config, text| {
             config.rtmp.public_url =
                 values::optional(text, |text| values::url(text, &["rtmp://", "rtmps://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmp.max_connections",
+        default: "2000",
+        apply: |config, text| {
+            config.rtmp.max_connections = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmp.max_connections_per_address",
+        default: "64",
+        apply: |config, text| {
+            config.rtmp.max_connections_per_address = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmps.listen",
+        default: "",
+        apply: |config, text| {
+            config.rtmps.listen = values::optional(text, values::address)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmps.public_url",
+        default: "",
+        apply: |config, text| {
+            config.rtmps.public_url =
+                values::optional(text, |text| values::url(text, &["rtmps://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.cert",
+        default: "",
+        apply: |config, text| {
+            config.tls.cert = values::optional(text, values::path)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.key",
+        default: "",
+        apply: |config, text| {
+            config.tls.key = values::optional(text, values::path)?;
             Ok(())
         },
     },
@@ -233,8 +314,13 @@ mod tests {
             "GRIOT_HTTP_PUBLIC_URL",
             "GRIOT_HTTP_RATE_LIMITS",
             "GRIOT_HTTP_TRUSTED_PROXIES",
+            "GRIOT_HTTP_METRICS",
+            "GRIOT_HTTPS_LISTEN",
             "GRIOT_RTMP_LISTEN",
             "GRIOT_RTMP_PUBLIC_URL",
+            "GRIOT_RTMPS_LISTEN",
+            "GRIOT_TLS_CERT",
+            "GRIOT_TLS_KEY",
             "GRIOT_DATABASE_URL",
             "GRIOT_OBJECTS_URL",
             "GRIOT_OBJECTS_S3_ENDPOINT",

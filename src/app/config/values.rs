@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::base::Secret;
-use crate::http::{Network, NotANetwork};
+use crate::http::{MetricsTo, Network, NotANetwork};
 use crate::live::Latency;
 use crate::objects::ObjectKey;
 
@@ -174,6 +174,29 @@ pub(super) fn only_for_now(possible: &str, text: &str) -> Result<(), String> {
     Err(format!(
         "this version can only do `{possible}`; set it to that or leave it out"
     ))
+}
+
+/// Who may read the metrics.
+pub(super) fn metrics_to(text: &str) -> Result<MetricsTo, String> {
+    match text {
+        "local" => Ok(MetricsTo::Local),
+        "open" => Ok(MetricsTo::Open),
+        "off" => Ok(MetricsTo::Off),
+        _ => Err(format!("`{text}` is neither `local`, `open` nor `off`")),
+    }
+}
+
+/// At least one connection.
+pub(super) fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(connections) if connections > 0 => Ok(connections),
+        _ => Err(format!("`{text}` is no number of connections, like 1000")),
+    }
+}
+
+/// A path; whether something is there is seen when it is read.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
 }
 
 /// How long the parts of a live are.

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::tool;
 
-fn fixture(name: &str) -> PathBuf {
+/// A clip by its name; fixtures/README.md says what each holds.
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures/media")
         .join(name)

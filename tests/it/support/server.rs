@@ -20,6 +20,10 @@ pub(crate) struct Server {
     pub(crate) http: String,
     /// `rtmp://127.0.0.1:PORT/live`.
     pub(crate) rtmp: String,
+    /// `https://127.0.0.1:PORT`, where it has a certificate.
+    pub(crate) https: Option<String>,
+    /// `rtmps://127.0.0.1:PORT/live`, where it has a certificate.
+    pub(crate) rtmps: Option<String>,
     /// Knows no login; follows no redirect.
     pub(crate) client: reqwest::Client,
     process: Process,
@@ -47,14 +51,16 @@ impl Server {
             environment.retain(|(known, _)| known != key);
             environment.push(((*key).to_owned(), (*value).to_owned()));
         }
-        let (process, http, rtmp) = serve(&folder, &environment).await;
+        let (process, ready) = serve(&folder, &environment).await;
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("an HTTP client");
         Self {
-            http,
-            rtmp,
+            http: ready.http,
+            rtmp: ready.rtmp,
+            https: ready.https,
+            rtmps: ready.rtmps,
             client,
             process,
             environment,
@@ -219,7 +225,7 @@ impl Server {
                 _ => {}
             }
         }
-        let (process, _, _) = serve(&self.folder, &self.environment).await;
+        let (process, _) = serve(&self.folder, &self.environment).await;
         self.process = process;
     }
 }
@@ -295,8 +301,16 @@ pub(crate) async fn serve_in_vain(settings: &[(&str, &str)]) -> (ExitStatus, Str
     (process.ended().await, process.said())
 }
 
-/// Starts `griot serve` and waits for its line; returns the two addresses.
-async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, String, String) {
+/// What the ready line says.
+struct Ready {
+    http: String,
+    rtmp: String,
+    https: Option<String>,
+    rtmps: Option<String>,
+}
+
+/// Starts `griot serve` and waits for its line.
+async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, Ready) {
     let line = folder.path().join("ready");
     let stdout = File::create(&line).expect("a file for stdout");
     let process = Process::start_with_stdout(
@@ -307,7 +321,7 @@ async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, 
             .current_dir(folder.path()),
         Some(stdout.into()),
     );
-    let (http, rtmp) = eventually("griot serve is ready", || async {
+    let ready = eventually("griot serve is ready", || async {
         let printed = std::fs::read_to_string(&line).unwrap_or_default();
         assert!(
             process.runs(),
@@ -317,11 +331,11 @@ async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, 
         ready_line(&printed).ok_or(printed)
     })
     .await;
-    (process, http, rtmp)
+    (process, ready)
 }
 
-/// `griot ready http=URL rtmp=URL`, once the whole line is there.
-fn ready_line(printed: &str) -> Option<(String, String)> {
+/// `griot ready http=URL rtmp=URL`, perhaps with `https=URL rtmps=URL`, once the whole line is there.
+fn ready_line(printed: &str) -> Option<Ready> {
     let (line, _) = printed.split_once('\n')?;
     let value = |name: &str| {
         line.split_whitespace()
@@ -332,5 +346,10 @@ fn ready_line(printed: &str) -> Option<(String, String)> {
         line.starts_with("griot ready "),
         "serve printed an unknown line: {line}"
     );
-    Some((value("http=")?, value("rtmp=")?))
+    Some(Ready {
+        http: value("http=")?,
+        rtmp: value("rtmp=")?,
+        https: value("https="),
+        rtmps: value("rtmps="),
+    })
 }

@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::file::FileRange;
 use super::run::blocking;
 
 /// Bytes of every piece but the last. The same for ever: hashes depend on it, and some stores want equal parts.
@@ -37,21 +37,11 @@ pub(super) async fn read_piece(
     length: u64,
 ) -> io::Result<(Bytes, PieceHash)> {
     let (offset, bytes) = place_of(number, length);
-    let piece = read_all(file, offset, bytes);
-    let piece = piece.await?;
-    let hashed = piece.clone();
-    let hash = blocking(move || Ok(Sha256::digest(&hashed).into()));
-    Ok((piece, hash.await?))
-}
-
-/// Reads a range into memory, where blocking is allowed.
-pub(super) async fn read_all(file: &Arc<File>, offset: u64, bytes: u64) -> io::Result<Bytes> {
-    let file = Arc::clone(file);
-    let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
+    let range = FileRange::new(Arc::clone(file), offset, bytes);
     blocking(move || {
-        let mut buffer = BytesMut::zeroed(bytes);
-        file.read_exact_at(&mut buffer, offset)?;
-        Ok(buffer.freeze())
+        let piece = range.read_whole()?;
+        let hash = Sha256::digest(&piece).into();
+        Ok((piece, hash))
     })
     .await
 }
