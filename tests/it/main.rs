@@ -10,9 +10,11 @@ mod support;
 
 mod accounts;
 mod architecture;
+mod check;
 mod config;
 mod database;
 mod delivery;
+mod disk;
 mod docs;
 mod encoders;
 mod fuzz;

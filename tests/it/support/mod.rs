@@ -17,6 +17,7 @@ mod postgres;
 mod process;
 mod same;
 mod server;
+mod small_disk;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
@@ -37,5 +38,6 @@ pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use same::{Kept, kept, saved};
-pub(crate) use server::{Ended, Server, griot, serve_in_vain};
+pub(crate) use server::{Server, griot, serve_in_vain};
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use wait::{PATIENCE, eventually};
