@@ -185,7 +185,7 @@ async fn no_handshake(to: &str, bytes: Vec<u8>, probe: &'static str) {
     closed(&mut stream, probe).await;
 }
 
-/// A record of 16 KiB is announced as a ClientHello, and its beginning comes.
+/// A record of 16 KiB is announced as a client's hello, and its beginning comes.
 pub(super) fn half_a_client_hello() -> Vec<u8> {
     let mut bytes = vec![0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
     bytes.extend(noise(100));
