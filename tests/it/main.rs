@@ -18,6 +18,7 @@ mod fuzz;
 mod hls_rules;
 mod live;
 mod matrix;
+mod midstream;
 mod migrations;
 mod recording;
 mod sessions;

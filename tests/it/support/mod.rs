@@ -12,6 +12,7 @@ mod player;
 mod process;
 mod same;
 mod server;
+mod tags;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
@@ -28,4 +29,5 @@ pub(crate) use player::{Player, Playlist};
 pub(crate) use process::{Process, tool};
 pub(crate) use same::{Kept, kept, saved};
 pub(crate) use server::{Server, serve_in_vain};
+pub(crate) use tags::{Tag, TagEncoder, tags};
 pub(crate) use wait::{PATIENCE, eventually};
