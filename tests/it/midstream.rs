@@ -272,6 +272,9 @@ async fn another_bit_rate_with_the_same_configuration_stays_in_the_same_run() {
             "libx264",
             "-preset",
             "ultrafast",
+            // Something to spend bits on.
+            "-vf",
+            "noise=alls=30",
             "-level",
             "3",
             "-threads",
