@@ -1,6 +1,7 @@
 """griot beside nginx-rtmp and ffmpeg, on the same input, in one run. Started by script/bench."""
 
 import argparse
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -9,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -16,11 +18,14 @@ import clip as clips
 import costs
 import delivery
 import edge
+from publisher import Publisher
 from servers import Ffmpeg, Griot, Nginx, Server, Stream
 
 HERE = Path(__file__).resolve().parent
 # Encoders are started over this long, and lives are given as long to settle.
 RAMP_S = 3
+# Members that go live again and again.
+PUBLISHERS = 8
 ROWS = {
     "ingest": ("CPU s per stream-minute, {streams} streams, recording on", 3),
     "viewer": ("CPU s per low-latency viewer-minute, {viewers} viewers", 3),
@@ -36,7 +41,16 @@ ROWS = {
     "glass_stock": ("glass to glass, stock hls.js in Chromium, s, p50", 3),
     "glass_page": ("glass to glass, griot's page in Chromium, s, p50", 3),
     "stalls": ("stalls in both", 0),
+    "crowd_cpu": ("crowd: CPU s per stream-minute, {crowd} streams", 3),
+    "crowd_pss": ("crowd: memory per stream, PSS MB", 2),
+    "crowd_written": ("crowd: bytes written per byte of media", 3),
+    "crowd_late_p50": ("crowd: lateness of a part at {watchers} viewers of one live, ms, p50", 0),
+    "crowd_late_max": ("crowd: the latest part, ms", 0),
+    "crowd_errors": ("crowd: errors of viewers", 0),
+    "cycle_growth": ("cycles: memory after {cycles} lives more than after a tenth of them, MB", 1),
 }
+# The long ones run only when they are asked for: script/soak does.
+LONG = ["crowd", "cycles"]
 
 
 class Bench:
@@ -109,17 +123,71 @@ class Bench:
     def view(self, server: Server, streams: list[Stream], idle_cpu: float) -> None:
         options = self.options
         playlists = [streams[number % len(streams)].playlist for number in range(options.viewers)]
-        viewers = subprocess.Popen(
-            [sys.executable, str(HERE / "viewer.py"), str(options.seconds + 8), *playlists], stdout=subprocess.PIPE, text=True)
-        time.sleep(4)
-        cpu, seconds = self.spent(server, options.seconds)
-        counts = json.loads(viewers.communicate()[0])
+        cpu, seconds, counts = self.watched(server, playlists, options.seconds)
         extra = cpu.cpu_seconds - idle_cpu * seconds
         self.note("viewer", server.name, extra * 60 / seconds / options.viewers)
-        print(f"  viewers: {counts}", flush=True)
         wanted = self.clip.bytes_per_second * (options.seconds + 8) * options.viewers
         if counts["errors"] or counts["bytes"] < 0.9 * wanted:
             print(f"  WARNING: the viewers got {counts['bytes'] / wanted:.0%} of the media, {counts['errors']} errors", flush=True)
+
+    def watched(self, server: Server, playlists: list[str], seconds: float) -> tuple[costs.Costs, float, dict]:
+        """What the server spends while each of the playlists has a viewer, and what the viewers saw."""
+        viewers = subprocess.Popen(
+            [str(self.options.viewers_program), str(seconds + 8), *playlists], stdout=subprocess.PIPE, text=True)
+        time.sleep(4)
+        cpu, took = self.spent(server, seconds)
+        counts = json.loads(viewers.communicate()[0])
+        print(f"  viewers: {counts}", flush=True)
+        return cpu, took, counts
+
+    def crowd(self, kind, *arguments) -> None:
+        """Many lives, and many viewers of one of them."""
+        options = self.options
+        with self.server(kind, *arguments) as server:
+            idle = costs.pss_bytes(server.pids)
+            streams = server.streams(options.crowd)
+            with self.encoders(streams):
+                time.sleep(RAMP_S)
+                if kind is Griot:
+                    playlists = [streams[0].playlist] * options.watchers
+                    cpu, seconds, counts = self.watched(server, playlists, options.long_seconds)
+                    self.note("crowd_late_p50", server.name, counts["lateness_ms_p50"])
+                    self.note("crowd_late_max", server.name, counts["lateness_ms_max"])
+                    self.note("crowd_errors", server.name, counts["errors"])
+                else:
+                    cpu, seconds = self.spent(server, options.long_seconds)
+                media = self.clip.bytes_per_second * seconds * options.crowd
+                self.note("crowd_cpu", server.name, cpu.cpu_seconds * 60 / seconds / options.crowd)
+                self.note("crowd_pss", server.name, (costs.pss_bytes(server.pids) - idle) / 1e6 / options.crowd)
+                self.note("crowd_written", server.name, cpu.written_bytes / media)
+
+    def cycles(self, kind, *arguments) -> None:
+        """Start, publish a second, stop; again and again by some members at once. Memory must stay flat."""
+        with self.server(kind, *arguments) as server:
+            members = server.members_for(PUBLISHERS)
+            left, taken, memory = self.options.cycles, threading.Lock(), {}
+
+            def publish(token: str) -> None:
+                nonlocal left
+                while True:
+                    with taken:
+                        if left == 0:
+                            return
+                        left -= 1
+                        done = self.options.cycles - left
+                        if done % max(self.options.cycles // 10, 1) == 0:
+                            memory[done] = costs.pss_bytes(server.pids) / 1e6
+                            print(f"  {server.name}: {done} lives, {memory[done]:.1f} MB", flush=True)
+                    live = server.start_live(token)
+                    publisher = Publisher(live["rtmp_url"], self.small.path, 1)
+                    publisher.run()
+                    publisher.close()
+                    server.stop_live(token, live["live_id"])
+
+            with concurrent.futures.ThreadPoolExecutor(PUBLISHERS) as pool:
+                for one in [pool.submit(publish, token) for token in members]:
+                    one.result()
+            self.note("cycle_growth", server.name, memory[max(memory)] - memory[min(memory)])
 
     @staticmethod
     def spent(server: Server, seconds: float) -> tuple[costs.Costs, float]:
@@ -189,6 +257,10 @@ class Bench:
                     self.deliver(*kind)
                 if "edge" in options.parts and kind[0] is not Ffmpeg:
                     self.age(*kind)
+                if "crowd" in options.parts and kind[0] is not Ffmpeg:
+                    self.crowd(*kind)
+                if "cycles" in options.parts and kind[0] is Griot:
+                    self.cycles(*kind)
             if "glass" in options.parts and options.only in (None, "griot"):
                 self.glass()
 
@@ -205,17 +277,23 @@ class Bench:
 def main() -> None:
     parts = ["load", "delivery", "edge", "glass"]
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=parts, metavar="PART", help=f"which of {', '.join(parts)}; all by default")
+    parser.add_argument("parts", nargs="*", default=parts, metavar="PART", 
+                        help=f"which of {', '.join(parts + LONG)}; by default all but {' and '.join(LONG)}")
     parser.add_argument("--streams", type=int, default=10)
     parser.add_argument("--viewers", type=int, default=20)
     parser.add_argument("--seconds", type=int, default=30, help="how long load is measured")
     parser.add_argument("--history", type=int, default=60, help="how long a live is before its playlist is asked for")
+    parser.add_argument("--crowd", type=int, default=30, help="streams at once")
+    parser.add_argument("--watchers", type=int, default=100, help="low-latency viewers of one of them")
+    parser.add_argument("--long-seconds", type=int, default=180, help="how long the crowd is measured")
+    parser.add_argument("--cycles", type=int, default=2000, help="lives, one after the other")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", choices=["griot", "nginx", "ffmpeg"])
     parser.add_argument("--griot", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--viewers-program", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--clips", type=Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if unknown := set(options.parts) - set(parts):
+    if unknown := set(options.parts) - set(parts + LONG):
         parser.error(f"no such part: {', '.join(unknown)}")
     options.clips.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="griot-bench-") as folder:

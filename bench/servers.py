@@ -90,14 +90,15 @@ class Griot(Server):
             raise RuntimeError(f"griot does not start: {(folder / 'griot-0.log').read_text()[-2000:]}")
         self.http = dict(word.split("=", 1) for word in ready.split()[2:])["http"]
 
-    def call(self, path: str, body: dict, token: str | None = None) -> dict:
+    def call(self, path: str, body: dict, token: str | None = None, method: str = "POST") -> dict:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        request = urllib.request.Request(self.http + path, json.dumps(body).encode(), headers)
+        request = urllib.request.Request(self.http + path, json.dumps(body).encode(), headers, method=method)
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.load(answer)
 
-    def streams(self, count: int) -> list[Stream]:
-        made = []
+    def members_for(self, count: int) -> list[str]:
+        """New members, each by the token that it logged in with."""
+        tokens = []
         for _ in range(count):
             self.members += 1
             name, password = f"bench{self.members}", f"measured-{self.members}-times"
@@ -105,10 +106,18 @@ class Griot(Server):
                 [self.binary, "user", "add", name, "--email", f"{name}@example.org", "--quartier", "11", "--password-stdin"],
                 env=self.env, input=password, text=True, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             login = self.call("/api/users/login/", {"email": f"{name}@example.org", "password": password})
-            live = self.call("/api/posts/live/start/", {"title": name}, login["tokens"]["access"])
-            playlist = urllib.parse.urljoin(live["hls_url"], "source/index.m3u8")
-            made.append(Stream(live["rtmp_url"], playlist))
-        return made
+            tokens.append(login["tokens"]["access"])
+        return tokens
+
+    def start_live(self, token: str) -> dict:
+        return self.call("/api/posts/live/start/", {"title": "measured"}, token)
+
+    def stop_live(self, token: str, live_id: int) -> None:
+        self.call(f"/api/posts/live/{live_id}/stop/", {}, token, "PUT")
+
+    def streams(self, count: int) -> list[Stream]:
+        lives = [self.start_live(token) for token in self.members_for(count)]
+        return [Stream(live["rtmp_url"], urllib.parse.urljoin(live["hls_url"], "source/index.m3u8")) for live in lives]
 
 
 NGINX = """

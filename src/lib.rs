@@ -19,6 +19,7 @@ pub mod rendition;
 // 2 adapters
 pub mod objects;
 pub mod store;
+pub mod tls;
 // 1 formats
 pub mod flv;
 pub mod fmp4;

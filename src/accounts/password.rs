@@ -101,6 +101,10 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, AccountsError> + Send + 'static,
     ) -> Result<T, AccountsError> {
+        if self.slots.available_permits() == 0 {
+            metrics::counter!("griot_channel_full_total", "channel" => "password_hash")
+                .increment(1);
+        }
         let slot = Arc::clone(&self.slots)
             .acquire_owned()
             .await

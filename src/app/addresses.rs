@@ -12,6 +12,10 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// Encoders.
     pub rtmp: SocketAddr,
+    /// Page, API and media by HTTPS.
+    pub https: Option<SocketAddr>,
+    /// Encoders over TLS.
+    pub rtmps: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -21,30 +25,35 @@ impl Addresses {
         Self {
             http: config.http.listen,
             rtmp: config.rtmp.listen,
+            https: config.https.listen,
+            rtmps: config.rtmps.listen,
         }
     }
 
     /// Reads the line that another griot wrote.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
-        let (http, rtmp) = line
-            .trim()
-            .strip_prefix("griot ready http=http://")?
-            .split_once(" rtmp=rtmp://")?;
+        let words = line.trim().strip_prefix("griot ready ")?;
+        let value = |name: &str, end: &str| {
+            let word = words.split(' ').find_map(|word| word.strip_prefix(name))?;
+            word.strip_suffix(end)?.parse().ok()
+        };
         Some(Self {
-            http: http.parse().ok()?,
-            rtmp: rtmp.strip_suffix("/live")?.parse().ok()?,
+            http: value("http=http://", "")?,
+            rtmp: value("rtmp=rtmp://", "/live")?,
+            https: value("https=https://", ""),
+            rtmps: value("rtmps=rtmps://", "/live"),
         })
     }
 
     /// The page as people reach it, without a slash at the end.
     #[must_use]
     pub fn page_url(&self, config: &Config) -> String {
-        config
-            .http
-            .public_url
-            .clone()
-            .unwrap_or_else(|| format!("http://{}", reachable(self.http)))
+        let listening = || match self.https {
+            Some(https) => format!("https://{}", reachable(https)),
+            None => format!("http://{}", reachable(self.http)),
+        };
+        config.http.public_url.clone().unwrap_or_else(listening)
     }
 
     /// What encoders type in as server.
@@ -55,6 +64,14 @@ impl Addresses {
             .public_url
             .clone()
             .unwrap_or_else(|| format!("rtmp://{}/live", reachable(self.rtmp)))
+    }
+
+    /// The same over TLS, if encoders can be heard so.
+    #[must_use]
+    pub fn rtmps_url(&self, config: &Config) -> Option<String> {
+        let listening = self.rtmps?;
+        let made = || format!("rtmps://{}/live", reachable(listening));
+        Some(config.rtmps.public_url.clone().unwrap_or_else(made))
     }
 
     /// Where an encoder on this machine connects.
@@ -75,7 +92,14 @@ impl fmt::Display for Addresses {
             f,
             "griot ready http=http://{} rtmp=rtmp://{}/live",
             self.http, self.rtmp
-        )
+        )?;
+        if let Some(https) = self.https {
+            write!(f, " https=https://{https}")?;
+        }
+        if let Some(rtmps) = self.rtmps {
+            write!(f, " rtmps=rtmps://{rtmps}/live")?;
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +128,8 @@ mod tests {
         Addresses {
             http: "127.0.0.1:8000".parse().unwrap(),
             rtmp: "[::]:1935".parse().unwrap(),
+            https: None,
+            rtmps: None,
         }
     }
 
@@ -116,6 +142,30 @@ mod tests {
         );
         assert_eq!(Addresses::parse(&format!("{line}\n")), Some(addresses()));
         assert_eq!(Addresses::parse(""), None);
+    }
+
+    #[test]
+    fn what_listens_with_tls_stands_behind_the_rest_of_the_line() {
+        let both = Addresses {
+            https: Some("127.0.0.1:8443".parse().unwrap()),
+            rtmps: Some("127.0.0.1:1936".parse().unwrap()),
+            ..addresses()
+        };
+        let line = both.to_string();
+        assert!(
+            line.ends_with("/live https=https://127.0.0.1:8443 rtmps=rtmps://127.0.0.1:1936/live"),
+            "{line}"
+        );
+        assert_eq!(Addresses::parse(&line), Some(both));
+        let mut config = Config::default();
+        assert_eq!(both.page_url(&config), "https://127.0.0.1:8443");
+        assert_eq!(
+            both.rtmps_url(&config).as_deref(),
+            Some("rtmps://127.0.0.1:1936/live")
+        );
+        config.rtmps.public_url = Some("rtmps://live.example.org/live".to_owned());
+        assert_eq!(both.rtmps_url(&config), config.rtmps.public_url);
+        assert_eq!(addresses().rtmps_url(&config), None);
     }
 
     #[test]

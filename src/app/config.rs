@@ -11,10 +11,13 @@ mod values;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::DataDir;
 use crate::base::Secret;
-use crate::http::Network;
-use crate::live;
+use crate::http::{MetricsTo, Network};
+use crate::objects::{self, S3, S3Config};
+use crate::{http, ingest, live, tls};
 
 pub use keys::{Key, keys};
 pub use values::{DatabaseUrl, ObjectsUrl};
@@ -33,8 +36,14 @@ pub struct Config {
     pub secret_key: Option<Secret>,
     /// `[http]`
     pub http: Http,
+    /// `[https]`
+    pub https: Https,
     /// `[rtmp]`
     pub rtmp: Rtmp,
+    /// `[rtmps]`
+    pub rtmps: Rtmps,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[database]`
     pub database: Database,
     /// `[objects]`
@@ -54,6 +63,19 @@ pub struct Http {
     pub rate_limits: bool,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsTo,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// The same from one address.
+    pub max_connections_per_address: usize,
+}
+
+/// `[https]`: the same as `[http]`, encrypted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Https {
+    /// Where to listen; nowhere when `None`.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[rtmp]`: where encoders publish.
@@ -63,6 +85,39 @@ pub struct Rtmp {
     pub listen: SocketAddr,
     /// What encoders type in as server, without the key; from the listen address when `None`.
     pub public_url: Option<String>,
+    /// Connections at a time, those of `[rtmps]` included.
+    pub max_connections: usize,
+    /// The same from one address.
+    pub max_connections_per_address: usize,
+}
+
+/// `[rtmps]`: the same as `[rtmp]`, encrypted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rtmps {
+    /// Where to listen; nowhere when `None`.
+    pub listen: Option<SocketAddr>,
+    /// What encoders type in as server, without the key; from the listen address when `None`.
+    pub public_url: Option<String>,
+}
+
+/// `[tls]`: what `[https]` and `[rtmps]` show their clients.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// The certificate and those between it and a known authority, PEM.
+    pub cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Both files, when both are named.
+    #[must_use]
+    pub fn files(&self) -> Option<tls::Files> {
+        Some(tls::Files {
+            cert: self.cert.clone()?,
+            key: self.key.clone()?,
+        })
+    }
 }
 
 /// `[database]`
@@ -73,10 +128,36 @@ pub struct Database {
 }
 
 /// `[objects]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Objects {
     /// Where finished media lie; in the data folder when `None`.
     pub url: Option<ObjectsUrl>,
+    /// The server that speaks S3; Amazon's own when `None`.
+    pub s3_endpoint: Option<String>,
+    /// The region that signatures name.
+    pub s3_region: String,
+    /// Whether the bucket stands in the path; with an endpoint of one's own it does when `None`.
+    pub s3_path_style: Option<bool>,
+    /// Whether downloads are sent to the store's own address.
+    pub s3_redirect: bool,
+    /// `AWS_ACCESS_KEY_ID`, from the environment only.
+    pub access_key_id: Option<Secret>,
+    /// `AWS_SECRET_ACCESS_KEY`, from the environment only.
+    pub secret_access_key: Option<Secret>,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            url: None,
+            s3_endpoint: None,
+            s3_region: "us-east-1".to_owned(),
+            s3_path_style: None,
+            s3_redirect: false,
+            access_key_id: None,
+            secret_access_key: None,
+        }
+    }
 }
 
 impl Database {
@@ -92,13 +173,40 @@ impl Database {
 }
 
 impl Objects {
-    /// The folder of finished media.
-    #[must_use]
-    pub fn folder_in(&self, folder: &DataDir) -> PathBuf {
-        match &self.url {
+    /// Opens the store of finished media. A bucket is not asked anything: it may be away.
+    ///
+    /// # Errors
+    /// What cannot work; the message names the key or the variable to change.
+    pub fn open_in(&self, folder: &DataDir) -> anyhow::Result<objects::Objects> {
+        let path = match &self.url {
+            Some(ObjectsUrl::Bucket { bucket, prefix }) => return self.bucket(bucket, prefix),
             Some(ObjectsUrl::Folder(path)) => path.clone(),
             None => folder.join("objects"),
-        }
+        };
+        let directory = objects::Directory::open(&path).with_context(|| {
+            format!(
+                "the media folder {} cannot be made; change objects.url (GRIOT_OBJECTS_URL)",
+                path.display()
+            )
+        })?;
+        Ok(directory.into())
+    }
+
+    fn bucket(&self, bucket: &str, prefix: &str) -> anyhow::Result<objects::Objects> {
+        let given = |value: &Option<Secret>, variable| {
+            value.clone().with_context(|| {
+                format!("objects.url names a bucket: put its credentials into the environment, {variable} is missing")
+            })
+        };
+        Ok(objects::Objects::S3(S3::new(&S3Config {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+            path_style: self.s3_path_style.unwrap_or(self.s3_endpoint.is_some()),
+            access_key_id: given(&self.access_key_id, "AWS_ACCESS_KEY_ID")?,
+            secret_access_key: given(&self.secret_access_key, "AWS_SECRET_ACCESS_KEY")?,
+        })))
     }
 }
 
@@ -162,11 +270,19 @@ impl Default for Config {
                 public_url: None,
                 rate_limits: true,
                 trusted_proxies: Vec::new(),
+                metrics: MetricsTo::Local,
+                max_connections: http::Config::default().max_connections,
+                max_connections_per_address: http::Config::default().max_connections_per_address,
             },
+            https: Https::default(),
             rtmp: Rtmp {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1935)),
                 public_url: None,
+                max_connections: ingest::Config::default().max_connections,
+                max_connections_per_address: ingest::Config::default().max_connections_per_address,
             },
+            rtmps: Rtmps::default(),
+            tls: Tls::default(),
             database: Database::default(),
             objects: Objects::default(),
             live: live::Config::default(),
@@ -192,8 +308,8 @@ impl Config {
         Self::load(path, environment)
     }
 
-    /// Defaults, then the file at `path`, then every `GRIOT_…` variable of `environment`; other
-    /// variables are none of our business. An empty value means the default.
+    /// Defaults, then the file at `path`, then every `GRIOT_…` variable of `environment` and the two `AWS_…` of
+    /// credentials; other variables are none of our business. An empty value means the default.
     ///
     /// # Errors
     /// The first setting that cannot work, by name.
@@ -259,7 +375,16 @@ impl Config {
         &mut self,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
-        for (variable, text) in environment.filter(|(name, _)| name.starts_with("GRIOT_")) {
+        for (variable, text) in environment {
+            // Names that every tool of S3 knows; nothing else of theirs is read.
+            match variable.as_str() {
+                "AWS_ACCESS_KEY_ID" => self.objects.access_key_id = given(&text),
+                "AWS_SECRET_ACCESS_KEY" => self.objects.secret_access_key = given(&text),
+                _ => {}
+            }
+            if !variable.starts_with("GRIOT_") {
+                continue;
+            }
             let key = keys()
                 .find(|key| key.variable() == variable)
                 .ok_or_else(|| unknown_variable(&variable))?;
@@ -272,6 +397,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A secret that is not empty.
+fn given(text: &str) -> Option<Secret> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| Secret::new(text))
 }
 
 fn unknown_variable(variable: &str) -> ConfigError {
@@ -368,6 +499,35 @@ mod tests {
         let error = load("", &[("GRIOT_SECRET_KEY", "tooshort")]).unwrap_err();
         assert!(error.contains("at least 32 characters"), "{error}");
         assert!(!error.contains("tooshort"), "{error}");
+    }
+
+    #[test]
+    fn a_bucket_needs_credentials_and_never_shows_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = DataDir::open_or_create(&folder.path().join("data")).unwrap();
+        let bucket = ("GRIOT_OBJECTS_URL", "s3://media/griot");
+        let id = ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+        let lacking = load("", &[bucket, id]).unwrap();
+        let error = lacking.objects.open_in(&folder).unwrap_err().to_string();
+        assert!(error.contains("AWS_SECRET_ACCESS_KEY"), "{error}");
+        let endpoint = ("GRIOT_OBJECTS_S3_ENDPOINT", "http://127.0.0.1:9000");
+        let config = load(
+            "",
+            &[
+                bucket,
+                id,
+                endpoint,
+                ("AWS_SECRET_ACCESS_KEY", "hunter2hunter2"),
+            ],
+        )
+        .unwrap();
+        let store = config.objects.open_in(&folder).unwrap();
+        assert_eq!(store.shown(), "s3://media/griot");
+        let shown = format!("{config:?}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("AKID"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! may import this one.
 
 mod addresses;
+mod boot;
 mod config;
 mod data_dir;
 mod lifecycle;

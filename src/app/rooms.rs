@@ -6,7 +6,6 @@ use super::{Config, DataDir, SecretKey};
 use crate::accounts::Accounts;
 use crate::base::{Clock, IdMaker};
 use crate::geo;
-use crate::objects::Directory;
 use crate::rendition::Places;
 use crate::store::{self, Migrating, Store};
 
@@ -61,10 +60,10 @@ impl Rooms {
         })
     }
 
-    /// Where media grow and end up; both folders are made when they are not there.
+    /// Where media grow and end up; folders are made when they are not there, a bucket is not.
     ///
     /// # Errors
-    /// A folder cannot be made; the message names the key to change.
+    /// A folder cannot be made, or credentials are missing; the message names what to change.
     pub fn places(&self, config: &Config) -> anyhow::Result<Places> {
         let spool = self.folder.join("spool");
         std::fs::create_dir_all(&spool).with_context(|| {
@@ -73,13 +72,7 @@ impl Rooms {
                 spool.display()
             )
         })?;
-        let objects = config.objects.folder_in(&self.folder);
-        let objects = Directory::open(&objects).with_context(|| {
-            format!(
-                "the media folder {} cannot be made; change objects.url (GRIOT_OBJECTS_URL)",
-                objects.display()
-            )
-        })?;
+        let objects = config.objects.open_in(&self.folder)?;
         Ok(Places { spool, objects })
     }
 

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::boot;
 use super::data_dir::DataDirLock;
 use super::{Addresses, Config, DataDir, Rooms, install_metrics, raise_open_file_limit};
 use crate::accounts::Accounts;
@@ -15,6 +16,7 @@ use crate::base::{Events, Tasks};
 use crate::http;
 use crate::ingest::{self, PublishDoor, RtmpListener};
 use crate::live::{self, Lives};
+use crate::tls::{Acceptor, Certificate, Speaks};
 
 /// How long a stop waits for lives to park: a disk that hangs must not hold it for ever.
 const PARK_WITHIN: Duration = Duration::from_secs(10);
@@ -35,6 +37,8 @@ pub struct Server {
     lives: Tasks,
     http: Tasks,
     upkeep: Tasks,
+    /// Cancelled when the stop begins.
+    stopping: CancellationToken,
     /// Cancelled when a listener ends without having been told to.
     broken: CancellationToken,
     _lock: DataDirLock,
@@ -69,17 +73,23 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         events: Events::default(),
         tasks: live_tasks.clone(),
     });
+    let survived =
+        boot::survived(&folder).context("griot.boot in the data folder cannot be read")?;
     let found = lives
-        .resume()
+        .resume(survived)
         .await
         .context("the lives of an earlier run cannot be taken up")?;
+    boot::server_runs(&folder).context("griot.boot in the data folder cannot be written")?;
 
-    let rtmp = bind_rtmp(config, lives.clone())?;
+    let certificate = certificate(config).await?;
+    let rtmp = bind_rtmp(config, lives.clone(), certificate.as_ref())?;
     // Encoders are told the port that was really taken.
     let mut addresses = Addresses::asked_for(config);
     addresses.rtmp = rtmp.local_addr();
-    let page = bind_http(config, &addresses).await?;
+    addresses.rtmps = rtmp.rtmps_addr();
+    let page = bind_http(config, &addresses, certificate.as_ref()).await?;
     addresses.http = page.local_addr();
+    addresses.https = page.https_addr();
 
     let broken = CancellationToken::new();
     let server = Server {
@@ -88,16 +98,23 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         lives: live_tasks,
         http: Tasks::default(),
         upkeep: Tasks::default(),
+        stopping: CancellationToken::new(),
         broken: broken.clone(),
         rooms,
         _lock: lock,
     };
     let accounts = &server.rooms.accounts;
     spawn_upkeep(&server.upkeep, metrics.clone(), accounts.clone());
+    if let Some(certificate) = certificate {
+        server
+            .upkeep
+            .spawn(certificate.follow(server.upkeep.stopping()));
+    }
     let services = http::Services {
         lives,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
+        stopping: server.stopping.clone(),
         metrics: Arc::new(move || metrics.render()),
     };
     let ends = broken.clone().drop_guard();
@@ -119,6 +136,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     tracing::info!(
         http = %addresses.http,
         rtmp = %addresses.rtmp,
+        https = addresses.https.map(tracing::field::display),
+        rtmps = addresses.rtmps.map(tracing::field::display),
         open_files,
         resumed = found.resumed,
         finished = found.finished,
@@ -142,6 +161,8 @@ impl Server {
 
     /// Stops in order: what comes in first, what goes out last.
     pub async fn stop(self) {
+        // Whoever balances between servers sends nobody here any more.
+        self.stopping.cancel();
         // No more encoders.
         self.ingest.stopping().cancel();
         // Each live ends its publisher with the reason, writes what it has and parks its file.
@@ -150,6 +171,8 @@ impl Server {
             .is_err()
         {
             tracing::error!("lives did not park in time; the next start recovers them");
+        } else {
+            boot::server_stopped(&self.rooms.folder);
         }
         // Encoders that are still being told may take a moment.
         if timeout(PUBLISHERS_WITHIN, self.ingest.stop_and_wait())
@@ -168,36 +191,87 @@ impl Server {
     }
 }
 
-fn bind_rtmp(config: &Config, lives: Lives) -> anyhow::Result<RtmpListener> {
+/// The certificate of `[https]` and `[rtmps]`; `None` when neither listens.
+async fn certificate(config: &Config) -> anyhow::Result<Option<Arc<Certificate>>> {
+    let wanted = match (config.https.listen, config.rtmps.listen) {
+        (Some(_), _) => "https.listen (GRIOT_HTTPS_LISTEN)",
+        (None, Some(_)) => "rtmps.listen (GRIOT_RTMPS_LISTEN)",
+        (None, None) => return Ok(None),
+    };
+    let files = config.tls.files().with_context(|| {
+        format!(
+            "{wanted} needs a certificate; set tls.cert (GRIOT_TLS_CERT) and tls.key (GRIOT_TLS_KEY)"
+        )
+    })?;
+    let certificate = Certificate::load(files).await.context(
+        "no certificate can be shown; change tls.cert (GRIOT_TLS_CERT) and tls.key (GRIOT_TLS_KEY)",
+    )?;
+    Ok(Some(certificate))
+}
+
+fn bind_rtmp(
+    config: &Config,
+    lives: Lives,
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<RtmpListener> {
     let door: PublishDoor = Arc::new(move |request| {
         let lives = lives.clone();
         Box::pin(async move { lives.publish(request).await })
     });
     let settings = ingest::Config {
         rtmp_listen: config.rtmp.listen,
+        max_connections: config.rtmp.max_connections,
+        max_connections_per_address: config.rtmp.max_connections_per_address,
         ..ingest::Config::default()
     };
-    RtmpListener::bind(settings, door).with_context(|| {
+    let plain = RtmpListener::bind(settings, door).with_context(|| {
         format!(
             "encoders cannot be heard on {}; end what holds it, or change rtmp.listen (GRIOT_RTMP_LISTEN)",
             config.rtmp.listen
         )
+    })?;
+    let (Some(listen), Some(certificate)) = (config.rtmps.listen, certificate) else {
+        return Ok(plain);
+    };
+    let acceptor = Acceptor::new(certificate, Speaks::Rtmp)?;
+    plain.with_rtmps(listen, acceptor).with_context(|| {
+        format!(
+            "encoders cannot be heard on {listen}; end what holds it, or change rtmps.listen (GRIOT_RTMPS_LISTEN)"
+        )
     })
 }
 
-async fn bind_http(config: &Config, addresses: &Addresses) -> anyhow::Result<http::Bound> {
+async fn bind_http(
+    config: &Config,
+    addresses: &Addresses,
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<http::Bound> {
     let settings = http::Config {
         listen: config.http.listen,
         public_url: config.http.public_url.clone(),
         rtmp_public_url: addresses.rtmp_url(config),
+        rtmps_public_url: addresses.rtmps_url(config),
         rate_limits: config.http.rate_limits,
         trusted_proxies: config.http.trusted_proxies.clone(),
+        objects_redirect: config.objects.s3_redirect,
+        metrics: config.http.metrics,
+        max_connections: config.http.max_connections,
+        max_connections_per_address: config.http.max_connections_per_address,
         ..http::Config::default()
     };
-    http::bind(settings).await.with_context(|| {
+    let plain = http::bind(settings).await.with_context(|| {
         format!(
             "viewers cannot be answered on {}; end what holds it, or change http.listen (GRIOT_HTTP_LISTEN)",
             config.http.listen
+        )
+    })?;
+    let (Some(listen), Some(certificate)) = (config.https.listen, certificate) else {
+        return Ok(plain);
+    };
+    let acceptor = Acceptor::new(certificate, Speaks::Http)?;
+    plain.with_https(listen, acceptor).await.with_context(|| {
+        format!(
+            "viewers cannot be answered on {listen}; end what holds it, or change https.listen (GRIOT_HTTPS_LISTEN)"
         )
     })
 }

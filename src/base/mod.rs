@@ -1,4 +1,4 @@
-//! What every room stands on: ids, clock, randomness, error kinds, redacted secrets, events.
+//! What every room stands on: ids, clock, randomness, error kinds, redacted secrets, events, places for connections.
 //!
 //! Nothing here knows about media, HTTP or storage. The wall clock and the random source live here
 //! and are banned elsewhere, so that a test can hold both still.
@@ -9,6 +9,7 @@ mod event;
 mod ids;
 mod random;
 mod secret;
+mod slots;
 mod tasks;
 
 pub use clock::{Clock, Timestamp};
@@ -17,4 +18,5 @@ pub use event::{Event, Events};
 pub use ids::{IdMaker, LiveId, RecordingId, RunId, SessionId, UserId};
 pub use random::{random_array, random_hex};
 pub use secret::Secret;
+pub use slots::{Slot, Slots};
 pub use tasks::Tasks;

@@ -136,7 +136,11 @@ fn check_run(places: &Places, run: &Run, offered: bool) -> Result<u64, String> {
 
 fn files_of(places: &Places) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for root in [places.spool.as_path(), places.objects.root()] {
+    let objects = places.objects.directory().map(|directory| directory.root());
+    for root in [Some(places.spool.as_path()), objects]
+        .into_iter()
+        .flatten()
+    {
         collect_files(root, &mut files)
             .with_context(|| format!("{} cannot be read", root.display()))?;
     }

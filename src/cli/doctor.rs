@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use super::output;
 use crate::app::{Config, ConfigError, DataDir, DatabaseUrl, SecretKey};
 use crate::base::{Clock, Timestamp, random_hex};
+use crate::objects::ObjectError;
 use crate::store::{self, Store};
+use crate::tls;
 
 const GIB: u64 = 1 << 30;
 /// Below this a live is soon cut short.
@@ -99,6 +101,7 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
             findings.push(disk_free(folder.path()));
             findings.push(secret(config, &folder));
             findings.push(database(config, &folder).await);
+            findings.push(objects(config, &folder).await);
         }
         Err(error) => findings.push(Finding::fail("data folder", format!("{error:#}"))),
     }
@@ -106,18 +109,32 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
         (
             "http port",
             "http.listen (GRIOT_HTTP_LISTEN)",
-            config.http.listen,
+            Some(config.http.listen),
+        ),
+        (
+            "https port",
+            "https.listen (GRIOT_HTTPS_LISTEN)",
+            config.https.listen,
         ),
         (
             "rtmp port",
             "rtmp.listen (GRIOT_RTMP_LISTEN)",
-            config.rtmp.listen,
+            Some(config.rtmp.listen),
+        ),
+        (
+            "rtmps port",
+            "rtmps.listen (GRIOT_RTMPS_LISTEN)",
+            config.rtmps.listen,
         ),
     ] {
+        let Some(address) = address else { continue };
         findings.push(match &running {
             Some(line) => Finding::ok(subject, format!("in use by a running server: {line}")),
             None => port(subject, key, address),
         });
+    }
+    if config.https.listen.or(config.rtmps.listen).is_some() {
+        findings.push(certificate(config.tls.files()).await);
     }
     Ok(report(&findings))
 }
@@ -130,6 +147,18 @@ fn report(findings: &[Finding]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+async fn certificate(files: Option<tls::Files>) -> Finding {
+    let subject = "certificate";
+    let keys = "tls.cert (GRIOT_TLS_CERT) and tls.key (GRIOT_TLS_KEY)";
+    let Some(files) = files else {
+        return Finding::fail(subject, format!("https and rtmps need one; set {keys}"));
+    };
+    match tls::Certificate::load(files).await {
+        Ok(_) => Finding::ok(subject, "certificate and key belong together"),
+        Err(error) => Finding::fail(subject, format!("{error}; change {keys}")),
+    }
 }
 
 fn clock(now: Timestamp) -> Finding {
@@ -253,6 +282,31 @@ async fn database(config: &Config, folder: &DataDir) -> Finding {
             format!("{error}; change database.url (GRIOT_DATABASE_URL), or restore a backup"),
         ),
     }
+}
+
+/// Writes, reads and deletes a small object.
+async fn objects(config: &Config, folder: &DataDir) -> Finding {
+    let store = match config.objects.open_in(folder) {
+        Ok(store) => store,
+        Err(error) => return Finding::fail("objects", format!("{error:#}")),
+    };
+    let shown = store.shown();
+    let (step, error) = match store.probe(&random_hex::<8>()).await {
+        Ok(()) => return Finding::ok("objects", format!("{shown} can be written and read")),
+        Err(failed) => failed,
+    };
+    let remedy = match &error {
+        ObjectError::Refused(_) if store.s3().is_some() => {
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, objects.url (GRIOT_OBJECTS_URL) and \
+             objects.s3_region (GRIOT_OBJECTS_S3_REGION); lives go on, and wait in the spool"
+        }
+        _ if store.s3().is_some() => {
+            "check objects.s3_endpoint (GRIOT_OBJECTS_S3_ENDPOINT) and the network; lives go on, and wait in \
+             the spool"
+        }
+        _ => "change its owner, or objects.url (GRIOT_OBJECTS_URL)",
+    };
+    Finding::fail("objects", format!("{shown}, to {step}: {error}; {remedy}"))
 }
 
 fn port(subject: &'static str, key: &str, address: SocketAddr) -> Finding {

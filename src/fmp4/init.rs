@@ -13,6 +13,9 @@ pub const INIT_OFFSET: u64 = 52;
 /// Where the 16 bytes lie that are `free` while the file grows and the header of one big `mdat` once it is final.
 pub const MDAT_OFFSET: u64 = 36;
 
+/// The 16 bytes at [`MDAT_OFFSET`] while the file grows: a `free` box of nothing.
+pub const GROWING_HEADER: [u8; 16] = *b"\0\0\0\x10free\0\0\0\0\0\0\0\0";
+
 /// `track_ID` of the picture.
 pub(super) const VIDEO_TRACK: u32 = 1;
 /// `track_ID` of the sound, whether there is a picture or not.

@@ -44,7 +44,7 @@ mod timing;
 pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};
 pub use index::{IndexError, PartIndex, SegmentIndex};
-pub use init::{INIT_OFFSET, MDAT_OFFSET};
+pub use init::{GROWING_HEADER, INIT_OFFSET, MDAT_OFFSET};
 pub use outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 pub use packager::Packager;
 pub use scan::{FileHead, Scan, ScanError, Tail, scan, scan_head, scan_parts};

@@ -115,25 +115,29 @@ impl Window {
     #[must_use]
     pub fn from_segments(config: Config, rows: impl IntoIterator<Item = SegmentMeta>) -> Self {
         let mut window = Self::new(config);
-        let mut first = true;
         for row in rows {
-            if first || row.run != window.run {
-                window.start_run(row.run, row.discontinuity);
-            } else if row.discontinuity {
-                window.pending.discontinuity = true;
-            }
-            if first {
-                Arc::make_mut(&mut window.finished).begin_at(row.msn);
-            }
-            first = false;
-            if let Some(date) = row.date_time {
-                window.start_session(date);
-            }
-            let mut segment = window.next_segment();
-            segment.duration = Ticks(row.duration.0.max(0));
-            window.close(segment, row.gap);
+            window.restore(row);
         }
         window
+    }
+
+    /// Appends a segment that `row` tells of, as [`Window::from_segments`] does.
+    pub fn restore(&mut self, row: SegmentMeta) {
+        let first = self.finished.next_msn == self.finished.first;
+        if first || row.run != self.run {
+            self.start_run(row.run, row.discontinuity);
+        } else if row.discontinuity {
+            self.pending.discontinuity = true;
+        }
+        if first {
+            Arc::make_mut(&mut self.finished).begin_at(row.msn);
+        }
+        if let Some(date) = row.date_time {
+            self.start_session(date);
+        }
+        let mut segment = self.next_segment();
+        segment.duration = Ticks(row.duration.0.max(0));
+        self.close(segment, row.gap);
     }
 
     /// Fixes the part target (90 kHz), `None` for a playlist without parts. It may not change once a playlist was

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::error::Problem;
@@ -139,7 +139,7 @@ async fn stream_key(
     Member(caller): Member,
 ) -> Result<Json<Value>, Problem> {
     let key = app.services().accounts.stream_key(caller.id()).await?;
-    Ok(Json(encoder_settings(&app, &key)))
+    Ok(Json(encoder_settings(&app, &key).into()))
 }
 
 async fn rotate_stream_key(
@@ -148,22 +148,28 @@ async fn rotate_stream_key(
 ) -> Result<Json<Value>, Problem> {
     let accounts = &app.services().accounts;
     let key = accounts.rotate_stream_key(caller.id()).await?;
-    Ok(Json(encoder_settings(&app, &key)))
+    Ok(Json(encoder_settings(&app, &key).into()))
 }
 
-/// What is typed into OBS; for the key's owner only.
-fn encoder_settings(app: &App, key: &Secret) -> Value {
-    json!({
-        "stream_key": key.expose(),
-        "rtmp_server": app.config().rtmp_public_url,
-        "rtmp_url": rtmp_url(app, key),
-    })
-}
-
-/// Server and key in one, as the contract has it (§1.8).
-pub(super) fn rtmp_url(app: &App, key: &Secret) -> String {
-    let server = app.config().rtmp_public_url.trim_end_matches('/');
-    format!("{server}/{}", key.expose())
+/// What is typed into OBS; for the key's owner only. Of each server also an address with the key in it, as the contract
+/// has it (§1.8); those over TLS are null where encoders cannot be heard so.
+pub(super) fn encoder_settings(app: &App, key: &Secret) -> Map<String, Value> {
+    let (plain, secure) = (
+        app.config().rtmp_public_url.trim_end_matches('/'),
+        app.config().rtmps_public_url.as_deref(),
+    );
+    let url = |server: &str| format!("{}/{}", server.trim_end_matches('/'), key.expose());
+    let settings: [(&str, Value); 5] = [
+        ("stream_key", key.expose().into()),
+        ("rtmp_server", plain.into()),
+        ("rtmp_url", url(plain).into()),
+        ("rtmps_server", secure.into()),
+        ("rtmps_url", secure.map(url).into()),
+    ];
+    settings
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn pair(tokens: &Tokens) -> Value {

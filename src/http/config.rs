@@ -5,6 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Who may read the metrics, which tell how much is going on but nobody's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsTo {
+    /// This machine: a peer on the loopback that hands over nobody else's request.
+    #[default]
+    Local,
+    /// Everybody.
+    Open,
+    /// Nobody.
+    Off,
+}
+
 /// How the service is reached and what it allows. `Default` is a server for this machine alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -15,13 +27,27 @@ pub struct Config {
     pub public_url: Option<String>,
     /// What encoders are told as their server, e.g. `rtmp://host/live`, without a slash at the end.
     pub rtmp_public_url: String,
+    /// The same over TLS, when encoders can be heard so.
+    pub rtmps_public_url: Option<String>,
     /// Whether `/api/**` is limited to 100 requests a minute and address, and login to 10 (contract §1.10).
     /// Media never is: carriers put thousands of viewers behind one address.
     pub rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Network>,
-    /// Connections at a time; more wait in the kernel's queue until one ends.
+    /// Whether downloads are sent on to the object store's own addresses, where it has such.
+    pub objects_redirect: bool,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsTo,
+    /// Connections at a time. In a full house a newcomer that has asked for nothing yet makes room for the next;
+    /// when there is none, the next is closed at once.
     pub max_connections: usize,
+    /// Connections at a time from one address (an IPv6 address counts by its /64): carriers put thousands of viewers
+    /// behind one, and a proxy before us is one.
+    pub max_connections_per_address: usize,
+    /// How long a connection may take for the head of a request, and stay silent between two.
+    pub silent_within: Duration,
+    /// How long a client may leave bytes that we have for it untaken before it is gone.
+    pub taken_within: Duration,
     /// How long an orderly stop waits for answers that are on their way.
     pub drain: Duration,
 }
@@ -32,9 +58,15 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             public_url: None,
             rtmp_public_url: "rtmp://127.0.0.1:1935/live".to_owned(),
+            rtmps_public_url: None,
             rate_limits: true,
             trusted_proxies: Vec::new(),
+            objects_redirect: false,
+            metrics: MetricsTo::Local,
             max_connections: 16_384,
+            max_connections_per_address: 4_096,
+            silent_within: Duration::from_secs(30),
+            taken_within: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
     }

@@ -60,6 +60,11 @@ impl Problem {
         }
     }
 
+    /// The answer's status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The same under the key `error`, for endpoints whose errors were written by hand.
     pub(super) fn by_hand(mut self) -> Self {
         self.shape = Shape::Error;

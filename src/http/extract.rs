@@ -70,11 +70,11 @@ impl FromRequestParts<App> for Links {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let by_proxy = parts
+        let secure = parts
             .extensions
             .get::<Client>()
-            .is_some_and(|client| client.by_proxy);
-        Ok(app.links(&parts.headers, by_proxy))
+            .is_some_and(|client| client.secure);
+        Ok(app.links(&parts.headers, secure))
     }
 }
 

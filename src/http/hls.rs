@@ -36,7 +36,7 @@ pub(super) async fn answer(
         return headers::media_preflight();
     }
     let mut response = if method == Method::GET || method == Method::HEAD {
-        deliver(lives, uri, request, client)
+        deliver(lives, uri, request, client, method == Method::HEAD)
             .await
             .unwrap_or_else(|why| nothing(why, request))
     } else {
@@ -59,6 +59,7 @@ async fn deliver(
     uri: &Uri,
     request: &HeaderMap,
     client: IpAddr,
+    head: bool,
 ) -> Result<Response, PlaybackError> {
     let (playback_id, target) = address::target(uri.path()).ok_or(PlaybackError::NotFound)?;
     let playback = lives.playback(playback_id).await?;
@@ -96,7 +97,7 @@ async fn deliver(
             (reader.part(run, msn, part).await?, rendition)
         }
     };
-    Ok(bytes_of(media, rendition, request))
+    bytes_of(media, rendition, request, head).await
 }
 
 /// Whether the client lists gzip. Never asks for brotli: Chromium's own HLS cannot read it (`facts/ui.md`).

@@ -13,16 +13,15 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// From the configured public address, else from the request: its `Host`, over `https` when a trusted
-    /// proxy says so. `fallback` is where we listen, for a request without a usable `Host`.
-    pub(super) fn of(config: &Config, headers: &HeaderMap, by_proxy: bool, fallback: &str) -> Self {
+    /// From the configured public address, else from the request: its `Host`, over `https` when the client speaks
+    /// TLS (`secure`). `fallback` is where we listen, for a request without a usable `Host`.
+    pub(super) fn of(config: &Config, headers: &HeaderMap, secure: bool, fallback: &str) -> Self {
         if let Some(base) = &config.public_url {
             return Self {
                 base: base.trim_end_matches('/').to_owned(),
             };
         }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let secure = by_proxy && text("x-forwarded-proto") == Some("https");
         let scheme = if secure { "https" } else { "http" };
         let host = text(HOST.as_str())
             // A host is host and port, nothing that could carry a path or a user into our addresses.
@@ -82,12 +81,12 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    fn links(config: &Config, pairs: &[(&'static str, &'static str)], by_proxy: bool) -> Links {
+    fn links(config: &Config, pairs: &[(&'static str, &'static str)], secure: bool) -> Links {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.insert(*name, HeaderValue::from_static(value));
         }
-        Links::of(config, &headers, by_proxy, "127.0.0.1:8000")
+        Links::of(config, &headers, secure, "127.0.0.1:8000")
     }
 
     #[test]
@@ -98,15 +97,9 @@ mod tests {
             links(&open, &[host], false).hls("p1"),
             "http://griot.local:8000/live/p1/index.m3u8"
         );
-        let secure = ("x-forwarded-proto", "https");
         assert_eq!(
-            links(&open, &[host, secure], true).base(),
+            links(&open, &[host], true).base(),
             "https://griot.local:8000"
-        );
-        assert_eq!(
-            links(&open, &[host, secure], false).base(),
-            "http://griot.local:8000",
-            "strangers are not believed"
         );
         assert_eq!(
             links(&open, &[("host", "user@evil/path")], false).base(),

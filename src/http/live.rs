@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::auth::rtmp_url;
+use super::auth::encoder_settings;
 use super::error::Problem;
 use super::extract::{Fields, Member, Visitor};
 use super::language::Language;
@@ -66,16 +66,16 @@ async fn start(
             ErrorKind::Internal => Problem::from(error).saying(words::LIVE_START_FAILED),
             _ => Problem::from(error),
         })?;
-    let body = json!({
+    let mut body = json!({
         "live_id": started.live,
         "post_id": started.live,
-        "stream_key": started.stream_key.expose(),
-        "rtmp_url": rtmp_url(&app, &started.stream_key),
-        "rtmp_server": app.config().rtmp_public_url,
         "hls_url": links.hls(&started.playback_id),
         "watch_url": links.watch(started.live),
         "message": words::LIVE_STARTED.say(language),
     });
+    if let Value::Object(body) = &mut body {
+        body.extend(encoder_settings(&app, &started.stream_key));
+    }
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
@@ -189,10 +189,7 @@ async fn view(
     let mut body = live_view::shown(&links, live, viewer, Detail::Owner);
     if let Value::Object(body) = &mut body {
         let key = app.services().accounts.stream_key(owner).await?;
-        body.insert("stream_key".to_owned(), key.expose().into());
-        body.insert("rtmp_url".to_owned(), rtmp_url(&app, &key).into());
-        let server = app.config().rtmp_public_url.as_str();
-        body.insert("rtmp_server".to_owned(), server.into());
+        body.extend(encoder_settings(&app, &key));
     }
     Ok(Json(body))
 }

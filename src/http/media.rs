@@ -1,4 +1,4 @@
-//! Bytes of media as answers: whole, or the range that is asked for, from memory or from a file.
+//! Bytes of media as answers: whole, or the range that is asked for, from memory, from a file or from an object.
 
 use std::io;
 use std::pin::Pin;
@@ -15,17 +15,24 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::range::{self, Selection};
-use crate::rendition::{FileRange, MediaBytes};
+use crate::objects::ObjectStream;
+use crate::rendition::{FileRange, MediaBytes, PlaybackError};
 
 /// What never changes is kept this long at most, so that a takedown works (design §4a).
 pub(super) const IMMUTABLE: HeaderValue =
     HeaderValue::from_static("public, max-age=3600, immutable");
-/// The bytes of a medium, or the range of them that is asked for.
-pub(super) fn bytes_of(media: MediaBytes, rendition: &str, request: &HeaderMap) -> Response {
-    let total = match &media {
-        MediaBytes::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        MediaBytes::File(range) => range.length,
-    };
+
+/// The bytes of a medium, or the range of them that is asked for. For `head` no bytes are fetched.
+///
+/// # Errors
+/// `Unavailable` when they lie in an object store that is away.
+pub(super) async fn bytes_of(
+    media: MediaBytes,
+    rendition: &str,
+    request: &HeaderMap,
+    head: bool,
+) -> Result<Response, PlaybackError> {
+    let total = media.length();
     // No entity tags here (an address never changes its bytes), so If-Range never matches.
     let range = if request.contains_key(IF_RANGE) {
         None
@@ -33,7 +40,7 @@ pub(super) fn bytes_of(media: MediaBytes, rendition: &str, request: &HeaderMap) 
         range::range_of(request)
     };
     let selection = range::select(range, total);
-    let mut response = selected(media, selection, total);
+    let mut response = selected(media, selection, head).await?;
     let headers = response.headers_mut();
     let content_type = if rendition.starts_with("audio") {
         "audio/mp4"
@@ -49,11 +56,19 @@ pub(super) fn bytes_of(media: MediaBytes, rendition: &str, request: &HeaderMap) 
             IMMUTABLE
         },
     );
-    response
+    Ok(response)
 }
 
-/// 200, 206 or 416 with the bytes that `selection` takes of `media`, which has `total`.
-pub(super) fn selected(media: MediaBytes, selection: Selection, total: u64) -> Response {
+/// 200, 206 or 416 with the bytes that `selection` takes of `media`.
+///
+/// # Errors
+/// `Unavailable` when they lie in an object store that is away.
+pub(super) async fn selected(
+    media: MediaBytes,
+    selection: Selection,
+    head: bool,
+) -> Result<Response, PlaybackError> {
+    let total = media.length();
     let (offset, length) = match selection {
         Selection::Whole => (0, total),
         Selection::Part { offset, length } => (offset, length),
@@ -66,6 +81,12 @@ pub(super) fn selected(media: MediaBytes, selection: Selection, total: u64) -> R
             range.offset += offset;
             range.length = length;
             file(range)
+        }
+        MediaBytes::Object(_) if head => Body::empty(),
+        MediaBytes::Object(mut range) => {
+            range.offset += offset;
+            range.length = length;
+            object(range.open().await?)
         }
     };
     let mut response = Response::new(body);
@@ -88,7 +109,7 @@ pub(super) fn selected(media: MediaBytes, selection: Selection, total: u64) -> R
         Selection::Part { .. } => StatusCode::PARTIAL_CONTENT,
         Selection::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
     };
-    response
+    Ok(response)
 }
 
 fn slice(bytes: &Bytes, offset: u64, length: u64) -> Bytes {
@@ -97,11 +118,8 @@ fn slice(bytes: &Bytes, offset: u64, length: u64) -> Bytes {
     bytes.slice(start.min(bytes.len())..end.min(bytes.len()))
 }
 
-/// Bytes read at a time: small reads through the blocking pool cost nine times as much CPU per byte
-/// (`facts/peers.md`, Delivery). One such piece per download is all the memory a slow reader holds.
-const PIECE: usize = 256 * 1024;
-
 /// Reads the next piece only when the last one is on its way: a slow reader holds one piece and no thread.
+/// What the page cache has is read at once; only a disk's work goes to a thread that may block.
 struct FileBody {
     range: FileRange,
     /// Bytes of the range handed out so far.
@@ -130,14 +148,22 @@ impl http_body::Body for FileBody {
         if left == 0 {
             return Poll::Ready(None);
         }
-        let (range, at) = (self.range.clone(), self.sent);
-        let reading = self.reading.get_or_insert_with(|| {
-            let size = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-            tokio::task::spawn_blocking(move || range.read(at, size))
-        });
-        let read = ready!(Pin::new(reading).poll(context));
-        self.reading = None;
-        let piece = read.map_err(io::Error::other)??;
+        let cached = match self.reading {
+            None => self.range.read_cached(self.sent),
+            Some(_) => None,
+        };
+        let piece = match cached {
+            Some(piece) => piece,
+            None => {
+                let (range, at) = (self.range.clone(), self.sent);
+                let reading = self
+                    .reading
+                    .get_or_insert_with(|| tokio::task::spawn_blocking(move || range.read(at)));
+                let read = ready!(Pin::new(reading).poll(context));
+                self.reading = None;
+                read.map_err(io::Error::other)??
+            }
+        };
         if piece.is_empty() {
             // The promised length cannot be kept: hyper cuts the connection, the client sees a broken answer.
             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
@@ -152,6 +178,56 @@ impl http_body::Body for FileBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.range.length - self.sent)
+    }
+}
+
+/// A body of what the object store sends, as it comes: one piece is in memory, and a client that goes away
+/// takes the request to the store with it. A store that breaks off breaks the answer off.
+fn object(stream: ObjectStream) -> Body {
+    Body::new(ObjectBody {
+        left: stream.left(),
+        next: Box::pin(next_piece(stream)),
+    })
+}
+
+type NextPiece = Pin<Box<dyn Future<Output = (ObjectStream, io::Result<Option<Bytes>>)> + Send>>;
+
+struct ObjectBody {
+    left: u64,
+    next: NextPiece,
+}
+
+async fn next_piece(mut stream: ObjectStream) -> (ObjectStream, io::Result<Option<Bytes>>) {
+    let piece = stream.next().await.map_err(io::Error::other);
+    (stream, piece)
+}
+
+impl http_body::Body for ObjectBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let (stream, piece) = ready!(self.next.as_mut().poll(context));
+        self.left = stream.left();
+        self.next = Box::pin(next_piece(stream));
+        if let Err(error) = &piece {
+            tracing::warn!(%error, "an answer from the object store broke off");
+        }
+        Poll::Ready(piece.transpose().map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
     }
 }
 
@@ -188,7 +264,9 @@ mod tests {
             MediaBytes::Memory(Bytes::from(bytes.clone())),
             MediaBytes::File(range),
         ] {
-            let whole = bytes_of(media.clone(), "source", &asking(&[]));
+            let whole = bytes_of(media.clone(), "source", &asking(&[]), false)
+                .await
+                .unwrap();
             assert_eq!(whole.status(), 200);
             assert_eq!(whole.headers()[CONTENT_LENGTH], "600000");
             assert_eq!(whole.headers()[CONTENT_TYPE], "video/mp4");
@@ -196,7 +274,9 @@ mod tests {
             assert_eq!(received(whole).await, bytes);
 
             let request = asking(&[("range", "bytes=299990-599999")]);
-            let part = bytes_of(media.clone(), "audio", &request);
+            let part = bytes_of(media.clone(), "audio", &request, false)
+                .await
+                .unwrap();
             assert_eq!(part.status(), 206);
             assert_eq!(part.headers()[CONTENT_RANGE], "bytes 299990-599999/600000");
             assert_eq!(part.headers()[CONTENT_LENGTH], "300010");
@@ -207,14 +287,18 @@ mod tests {
                 media.clone(),
                 "source",
                 &asking(&[("range", "bytes=600000-")]),
-            );
+                false,
+            )
+            .await
+            .unwrap();
             assert_eq!(beyond.status(), 416);
             assert_eq!(beyond.headers()[CONTENT_RANGE], "bytes */600000");
             assert_eq!(beyond.headers()[CACHE_CONTROL], "no-store");
 
             let mut request = asking(&[("range", "bytes=0-1")]);
             request.insert(IF_RANGE, HeaderValue::from_static("\"old\""));
-            assert_eq!(bytes_of(media, "source", &request).status(), 200);
+            let whole = bytes_of(media, "source", &request, false).await.unwrap();
+            assert_eq!(whole.status(), 200);
         }
     }
 
@@ -222,7 +306,9 @@ mod tests {
     async fn a_file_that_is_shorter_than_promised_breaks_the_answer() {
         let file = tempfile::tempfile().unwrap();
         let range = FileRange::new(Arc::new(file), 0, 10);
-        let response = bytes_of(MediaBytes::File(range), "source", &asking(&[]));
+        let response = bytes_of(MediaBytes::File(range), "source", &asking(&[]), false)
+            .await
+            .unwrap();
         assert!(response.into_body().collect().await.is_err());
     }
 }

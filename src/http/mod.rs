@@ -1,6 +1,6 @@
 //! The only axum: router, extraction, errors, one file per area.
 //!
-//! A request passes `server` (connections), `router` (what every request passes), then the file of its area;
+//! A request passes `server` (listeners), `connection` (HTTP/1.1, HTTP/2), `router` (what every request passes), then the file of its area;
 //! media below `/live/` leave before the router. Services are called with plain arguments, what they answer
 //! is put into the contract's shapes here and nowhere else: statuses and bodies of failures in `error`,
 //! sentences in `words`, addresses in `links`.
@@ -9,6 +9,7 @@ mod address;
 mod auth;
 mod client;
 mod config;
+mod connection;
 mod counts;
 mod error;
 mod extract;
@@ -28,6 +29,7 @@ mod range;
 mod recordings;
 mod router;
 mod server;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -35,7 +37,7 @@ mod words;
 use std::fmt;
 use std::sync::Arc;
 
-pub use config::{Config, Network, NotANetwork};
+pub use config::{Config, MetricsTo, Network, NotANetwork};
 pub use server::{Bound, bind};
 
 /// The rooms that answers come from.
@@ -47,6 +49,8 @@ pub struct Services {
     pub accounts: crate::accounts::Accounts,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
+    /// Cancelled when the server begins to stop: it still answers, but is not ready any more.
+    pub stopping: tokio_util::sync::CancellationToken,
     /// Renders all metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }

@@ -1,7 +1,9 @@
 //! Download of a finished run as a plain MP4, below `/recordings/`.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -35,8 +37,10 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Answers a request below `/recordings/`.
+/// With `redirect`, what an object store has is downloaded from there.
 pub(super) async fn answer(
     services: &Services,
+    redirect: bool,
     method: &Method,
     uri: &Uri,
     request: &HeaderMap,
@@ -45,10 +49,16 @@ pub(super) async fn answer(
         return headers::media_preflight();
     }
     let mut response = if method == Method::GET || method == Method::HEAD {
-        match find(services, uri.path()).await {
-            Ok((download, file_name)) => send(download, &file_name, wants_to_keep(uri), request),
-            Err(why) => hls::nothing(why, request),
-        }
+        let wish = Wish {
+            keep: wants_to_keep(uri),
+            redirect,
+            head: method == Method::HEAD,
+        };
+        let sent = match find(services, uri.path()).await {
+            Ok((download, file_name)) => send(download, &file_name, wish, request).await,
+            Err(why) => Err(why),
+        };
+        sent.unwrap_or_else(|why| hls::nothing(why, request))
     } else {
         let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, words::METHOD_NOT_ALLOWED)
@@ -110,16 +120,51 @@ fn wants_to_keep(uri: &Uri) -> bool {
         .any(|(name, value)| name == "download" && value == "1")
 }
 
-/// The file, a range of it, or the news that the client has it.
-fn send(download: Download, file_name: &str, keep: bool, request: &HeaderMap) -> Response {
-    let total = download.range.length;
-    let selection = match range::condition(request, &download.etag, download.modified) {
+/// How a download is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wish {
+    /// Saved, not shown.
+    keep: bool,
+    /// From the object store itself, where that has an address.
+    redirect: bool,
+    /// Its head alone.
+    head: bool,
+}
+
+/// The file, a range of it, where it is to be had, or the news that the client has it.
+async fn send(
+    download: Download,
+    file_name: &str,
+    wish: Wish,
+    request: &HeaderMap,
+) -> Result<Response, PlaybackError> {
+    let content_type = if download.has_video {
+        "video/mp4"
+    } else {
+        "audio/mp4"
+    };
+    let disposition = disposition(if wish.keep { "attachment" } else { "inline" }, file_name);
+    let condition = range::condition(request, &download.etag, download.modified);
+    if wish.redirect
+        && !wish.head
+        && condition != Condition::NotModified
+        && let MediaBytes::Object(object) = &download.media
+    {
+        let said = disposition.to_str().unwrap_or("inline").to_owned();
+        if let Some(address) = object.address(said, content_type).await {
+            return Ok(moved(&address));
+        }
+    }
+    let selection = match condition {
         Condition::NotModified => None,
-        Condition::Range => Some(range::select(range::range_of(request), total)),
+        Condition::Range => Some(range::select(
+            range::range_of(request),
+            download.media.length(),
+        )),
         Condition::Whole => Some(Selection::Whole),
     };
     let mut response = match selection {
-        Some(selection) => media::selected(MediaBytes::File(download.range), selection, total),
+        Some(selection) => media::selected(download.media, selection, wish.head).await?,
         None => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -135,19 +180,21 @@ fn send(download: Download, file_name: &str, keep: bool, request: &HeaderMap) ->
     }
     headers.insert(CACHE_CONTROL, media::IMMUTABLE);
     if selection.is_some_and(|selection| selection != Selection::Unsatisfiable) {
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static(if download.has_video {
-                "video/mp4"
-            } else {
-                "audio/mp4"
-            }),
-        );
-        headers.insert(
-            CONTENT_DISPOSITION,
-            disposition(if keep { "attachment" } else { "inline" }, file_name),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_DISPOSITION, disposition);
     }
+    Ok(response)
+}
+
+/// 302 to an address that is signed for this client now: not to be kept.
+fn moved(address: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    if let Ok(address) = HeaderValue::try_from(address) {
+        headers.insert(LOCATION, address);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -184,7 +231,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         Download {
-            range: FileRange::new(Arc::new(file), 0, 10),
+            media: MediaBytes::File(FileRange::new(Arc::new(file), 0, 10)),
             etag: "\"v1\"".to_owned(),
             // `date -u -d 'Sun, 06 Nov 1994 08:49:37 GMT' +%s`
             modified: Timestamp(784_111_777_000_000),
@@ -202,9 +249,17 @@ mod tests {
             .collect()
     }
 
+    async fn sent(request: &HeaderMap) -> Response {
+        let wish = Wish {
+            keep: true,
+            ..Wish::default()
+        };
+        send(download(), "a.mp4", wish, request).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_download_is_resumable() {
-        let first = send(download(), "a.mp4", true, &asking(&[]));
+        let first = sent(&asking(&[])).await;
         assert_eq!(first.status(), 200);
         assert_eq!(first.headers()[ACCEPT_RANGES], "bytes");
         assert_eq!(first.headers()[CONTENT_LENGTH], "10");
@@ -216,30 +271,25 @@ mod tests {
         assert_eq!(first.headers()[CONTENT_TYPE], "video/mp4");
 
         let request = asking(&[("range", "bytes=7-"), ("if-range", "\"v1\"")]);
-        let rest = send(download(), "a.mp4", true, &request);
+        let rest = sent(&request).await;
         assert_eq!(rest.status(), 206);
         assert_eq!(rest.headers()[CONTENT_RANGE], "bytes 7-9/10");
         let body = rest.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, "789");
 
         let request = asking(&[("range", "bytes=7-"), ("if-range", "\"v0\"")]);
-        let other = send(download(), "a.mp4", true, &request);
+        let other = sent(&request).await;
         assert_eq!(other.status(), 200, "the file is another one now");
     }
 
-    #[test]
-    fn what_the_client_has_is_not_sent_again() {
+    #[tokio::test]
+    async fn what_the_client_has_is_not_sent_again() {
         let request = asking(&[("if-none-match", "\"v1\""), ("range", "bytes=0-1")]);
-        let response = send(download(), "a.mp4", false, &request);
+        let response = sent(&request).await;
         assert_eq!(response.status(), 304);
         assert_eq!(response.headers()[ETAG], "\"v1\"");
         assert!(!response.headers().contains_key(CONTENT_LENGTH));
-        let response = send(
-            download(),
-            "a.mp4",
-            false,
-            &asking(&[("range", "bytes=10-")]),
-        );
+        let response = sent(&asking(&[("range", "bytes=10-")])).await;
         assert_eq!(response.status(), 416);
         assert_eq!(response.headers()[CONTENT_RANGE], "bytes */10");
     }

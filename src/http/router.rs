@@ -20,7 +20,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tracing::Instrument;
 
-use super::client::Client;
+use super::client::{Client, Peer};
 use super::config::Config;
 use super::counts::{Area, Counts};
 use super::error::Problem;
@@ -69,8 +69,8 @@ impl App {
     }
 
     /// Addresses as the sender of these headers can follow them.
-    pub(super) fn links(&self, headers: &HeaderMap, by_proxy: bool) -> Links {
-        Links::of(self.config(), headers, by_proxy, &self.0.fallback_host)
+    pub(super) fn links(&self, headers: &HeaderMap, secure: bool) -> Links {
+        Links::of(self.config(), headers, secure, &self.0.fallback_host)
     }
 
     /// Counts an attempt to log in; 429 when there were too many for this account from this address.
@@ -115,7 +115,7 @@ impl Front {
     }
 
     /// Answers one request that came from `peer`.
-    pub(super) async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response {
+    pub(super) async fn answer(&self, peer: Peer, request: Request<Body>) -> Response {
         let began = Instant::now();
         let client = Client::of(self.app.config(), peer, request.headers());
         let head = request.method() == Method::HEAD;
@@ -129,7 +129,8 @@ impl Front {
         } else if path.starts_with("/recordings/") {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let services = self.app.services();
-            let response = recordings::answer(services, method, uri, headers).await;
+            let redirect = self.app.config().objects_redirect;
+            let response = recordings::answer(services, redirect, method, uri, headers).await;
             (Area::Recording, response)
         } else if path == "/api" || path.starts_with("/api/") {
             (Area::Api, self.answer_api(client, request).await)
@@ -227,6 +228,8 @@ async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> 
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
+    metrics::counter!("griot_http_problems_total", "status" => problem.status().as_str().to_owned())
+        .increment(1);
     problem.answer(language, response.headers_mut().remove(ALLOW))
 }
 

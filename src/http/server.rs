@@ -1,102 +1,121 @@
-//! The listener and its connections: bounded, with deadlines, drained at the end.
+//! The listeners: bounded, plain and with TLS, drained at the end.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::Counter;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Services;
+use super::client::Peer;
 use super::config::Config;
+use super::connection;
 use super::router::Front;
-use crate::base::Tasks;
+use crate::base::{Slot, Slots, Tasks};
+use crate::tls::Acceptor;
 
-/// How long a connection may take for the head of a request, and how long it may stay silent between two.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// How long a client may leave our bytes unacknowledged, or its window shut, before it is gone.
-const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 /// Connections that the kernel completes while we are busy; more are refused by it.
 const BACKLOG: i32 = 4_096;
+/// After an accept that failed, for want of descriptors mostly: trying again at once would only burn CPU.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener that nobody serves yet.
+/// Listeners that nobody serves yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    local: SocketAddr,
+    plain: Listener,
+    secure: Option<(Listener, Acceptor)>,
     config: Config,
 }
 
-/// Opens the listener.
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    local: SocketAddr,
+}
+
+/// Opens the listener of [`Config::listen`].
 ///
 /// # Errors
 /// When the address is in use or not ours.
 pub async fn bind(config: Config) -> io::Result<Bound> {
-    let socket = Socket::new(
-        Domain::for_address(config.listen),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // A restart need not wait for the last process' connections to time out.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&config.listen.into())?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let local = listener.local_addr()?;
     Ok(Bound {
-        listener,
-        local,
+        plain: Listener::open(config.listen)?,
+        secure: None,
         config,
     })
 }
 
+impl Listener {
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        // A restart need not wait for the last process' connections to time out.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from_std(socket.into())?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local })
+    }
+}
+
 impl Bound {
+    /// Opens a second listener, for HTTPS.
+    ///
+    /// # Errors
+    /// When the address is in use or not ours.
+    pub async fn with_https(mut self, address: SocketAddr, acceptor: Acceptor) -> io::Result<Self> {
+        self.secure = Some((Listener::open(address)?, acceptor));
+        Ok(self)
+    }
+
     /// Where it listens: the port is known now even when 0 was asked for.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.plain.local
+    }
+
+    /// The same for HTTPS, if there is any.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().map(|(listener, _)| listener.local)
     }
 
     /// Serves until `tasks` is told to stop, then lets answers that are on their way finish within
     /// [`Config::drain`] and cuts what is left. Run it as a task of its own; `tasks` itself need not be waited for.
     pub async fn run(self, services: Services, tasks: Tasks) {
-        let stopping = tasks.stopping();
         let drain = self.config.drain;
-        // Full: the loop below waits before it accepts, and the kernel's queue holds newcomers.
-        let room = Arc::new(Semaphore::new(self.config.max_connections));
-        let connections = tasks.child();
-        let cut = CancellationToken::new();
-        let front = Front::new(self.config, services, self.local);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stopping.cancelled() => break,
-                accepted = accept(&self.listener, &room) => accepted,
-            };
-            let Some((stream, peer, permit)) = accepted else {
-                continue;
-            };
-            let (front, stopping, cut) = (front.clone(), connections.stopping(), cut.clone());
-            drop(connections.spawn(async move {
-                tokio::select! {
-                    () = cut.cancelled() => {}
-                    () = serve(front, stream, peer, stopping) => {}
-                }
-                drop(permit);
-            }));
-        }
-        drop(self.listener);
+        let house = House {
+            slots: Slots::new(
+                self.config.max_connections,
+                self.config.max_connections_per_address,
+                metrics::gauge!("griot_http_connections"),
+            ),
+            limits: connection::Limits {
+                silent_within: self.config.silent_within,
+                taken_within: self.config.taken_within,
+            },
+            connections: tasks.child(),
+            cut: CancellationToken::new(),
+            outcomes: Outcomes::new(),
+            front: Front::new(self.config, services, self.plain.local),
+        };
+        let secure = async {
+            if let Some((listener, acceptor)) = self.secure {
+                house.accept_all(listener.socket, Some(acceptor)).await;
+            }
+        };
+        tokio::join!(house.accept_all(self.plain.socket, None), secure);
+        let House {
+            connections, cut, ..
+        } = house;
         if tokio::time::timeout(drain, connections.stop_and_wait())
             .await
             .is_err()
@@ -108,54 +127,98 @@ impl Bound {
     }
 }
 
-/// The next connection, with its place among those allowed; `None` after an error, which is waited out.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    // Never closed, so always granted.
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, permit)),
-        Err(error) => {
-            // Out of descriptors or memory: accepting again at once would only burn CPU.
-            tracing::warn!(%error, "could not accept an HTTP connection");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
+/// What all connections share.
+struct House {
+    front: Front,
+    slots: Slots,
+    limits: connection::Limits,
+    connections: Tasks,
+    cut: CancellationToken,
+    outcomes: Outcomes,
+}
+
+/// How connections ended, counted. The recorder must be installed before.
+#[derive(Clone)]
+struct Outcomes {
+    served: Counter,
+    limit: Counter,
+    displaced: Counter,
+    accept_errors: Counter,
+}
+
+impl Outcomes {
+    fn new() -> Self {
+        let of = |outcome: &'static str| metrics::counter!("griot_http_connections_total", "outcome" => outcome);
+        Self {
+            served: of("served"),
+            limit: of("limit"),
+            displaced: of("displaced"),
+            accept_errors: metrics::counter!("griot_accept_errors_total", "listener" => "http"),
         }
     }
 }
 
-/// One connection, request after request, until either side ends it.
-async fn serve(front: Front, stream: TcpStream, peer: SocketAddr, stopping: CancellationToken) {
-    // Parts must leave at once; a stream whose options cannot be set is gone already.
-    if stream.set_nodelay(true).is_err()
-        || SockRef::from(&stream)
-            .set_tcp_user_timeout(Some(TAKEN_WITHIN))
-            .is_err()
-    {
-        return;
-    }
-    let address = peer.ip();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(address, request.map(Body::new)).await) }
-    });
-    // HTTP/1.1: HTTP/2 comes with TLS, where clients negotiate it.
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl House {
+    /// Accepts until it is told to stop.
+    async fn accept_all(&self, listener: TcpListener, acceptor: Option<Acceptor>) {
+        let stopping = self.connections.stopping();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.outcomes.accept_errors.increment(1);
+                    tracing::warn!(%error, "could not accept an HTTP connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // Over a limit the socket is closed at once: a player tries again, a hanging one shows nothing.
+            let Some(slot) = self.slots.take(peer.ip()) else {
+                self.outcomes.limit.increment(1);
+                continue;
+            };
+            self.begin(stream, peer, slot, acceptor.clone());
         }
-    };
-    if let Err(error) = ended {
-        // Clients go away all the time; nobody must act.
-        tracing::debug!(%error, "an HTTP connection ended early");
     }
+
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, slot: Slot, acceptor: Option<Acceptor>) {
+        let displaced = slot.displaced();
+        let serving = connection::serve(
+            connection::Connection {
+                front: self.front.clone(),
+                peer: Peer {
+                    address: peer.ip(),
+                    secure: acceptor.is_some(),
+                },
+                slot,
+                limits: self.limits,
+                tasks: self.connections.clone(),
+            },
+            stream,
+            acceptor,
+        );
+        let (cut, outcomes) = (self.cut.clone(), self.outcomes.clone());
+        drop(self.connections.spawn(async move {
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = displaced.cancelled() => outcomes.displaced.increment(1),
+                () = serving => outcomes.served.increment(1),
+            }
+        }));
+    }
+}
+
+/// Sets what every HTTP socket needs; false when it is gone already.
+pub(super) fn prepared(stream: &TcpStream, taken_within: Duration) -> bool {
+    // Parts must leave at once. The time-out ends a peer that is gone or keeps its window shut, also after our last
+    // write, when nobody polls the stream any more.
+    stream.set_nodelay(true).is_ok()
+        && SockRef::from(stream)
+            .set_tcp_user_timeout(Some(taken_within))
+            .is_ok()
 }

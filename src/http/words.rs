@@ -83,6 +83,8 @@ sentences! {
 
     NO_LOCATION = "Localisation non renseignée" / "No location given";
     HEALTHY = "Le service fonctionne" / "The service is up";
+    READY = "Le service est prêt" / "The service is ready";
+    NOT_READY = "Le service n'est pas prêt" / "The service is not ready";
     WELCOME = "griot, la mémoire de ce qui se dit en direct" / "griot, the memory of what is said live";
 }
 

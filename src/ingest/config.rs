@@ -8,7 +8,8 @@ use std::time::Duration;
 pub struct Config {
     /// Where encoders connect by RTMP.
     pub rtmp_listen: SocketAddr,
-    /// Connections at once over all addresses; further ones are closed at once.
+    /// Connections at once over all addresses. When all are taken, the oldest that does not publish yet makes room for
+    /// the next; when all publish, the next is closed at once.
     pub max_connections: usize,
     /// Connections at once from one address (an IPv6 address counts by its /64). Carriers and schools put
     /// hundreds of people behind one address, but few of them publish at once.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Config, PublishDoor};
-use crate::base::random_array;
+use crate::base::{Slot, random_array};
 use crate::flv::{Demuxer, FlvError, Output};
 use crate::live::{Closing, Media, PublishRequest, Publisher, SessionEnd};
 use crate::rtmp::{self, Event, Limits, ProtocolError, ServerSession, StreamMetadata};
@@ -49,6 +49,10 @@ pub(super) enum Outcome {
     Protocol,
     /// The server stops, before a publish.
     Stopping,
+    /// It did not publish yet, and another connection was given its place.
+    Displaced,
+    /// No TLS came about.
+    Handshake,
 }
 
 impl Outcome {
@@ -63,6 +67,8 @@ impl Outcome {
             Self::Closed(Closing::TakenOver) => "taken_over",
             Self::Closed(Closing::Shutdown) | Self::Stopping => "shutdown",
             Self::Protocol => "protocol",
+            Self::Displaced => "displaced",
+            Self::Handshake => "handshake",
         }
     }
 }
@@ -73,6 +79,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     origin: Origin,
     config: &Config,
     door: &PublishDoor,
+    slot: &Slot,
     stopping: &CancellationToken,
 ) -> Outcome {
     let mut connection = Connection {
@@ -85,9 +92,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         received: metrics::counter!("griot_rtmp_bytes_total"),
     };
     let opening = timeout(config.handshake_deadline, connection.open(origin, door));
+    let displaced = slot.displaced();
     let opened = tokio::select! {
         biased;
         () = stopping.cancelled() => return Outcome::Stopping,
+        () = displaced.cancelled() => return Outcome::Displaced,
         opened = opening => opened,
     };
     let outcome = match opened {
@@ -102,6 +111,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Ok(Err(NotOpened::Refused)) => Outcome::Refused,
         Ok(Ok(publisher)) => {
+            slot.keep();
             let ended = connection.publish(&publisher).await;
             connection.end(publisher, ended).await
         }
@@ -196,6 +206,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(refusal) => {
                 tracing::info!(key = hint, reason = %refusal, "publish refused");
+                metrics::counter!("griot_publish_refused_total", "reason" => refusal.as_str())
+                    .increment(1);
                 self.session.reject_publish(&refusal.to_string());
                 Err(NotOpened::Refused)
             }

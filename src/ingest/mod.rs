@@ -1,4 +1,4 @@
-//! Sockets that publish: the RTMP listener and its connection task.
+//! Sockets that publish: the RTMP listener, plain and over TLS, and its connection task.
 //!
 //! Owns sockets, deadlines and limits by address; joins `rtmp` (bytes → messages), `flv` (tag bodies → frames)
 //! and the publishing door of `live`. One task for each connection; a live that is behind makes its task wait,
@@ -9,7 +9,6 @@ mod connection;
 #[cfg(test)]
 mod golden;
 mod listener;
-mod slots;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,9 @@ pub struct Config {
     pub start_on_publish: bool,
     /// How long parts are.
     pub latency: Latency,
+    /// Below this much free space on the spool's disk no new live is taken in, in bytes; a tenth of the disk
+    /// where that is less.
+    pub spool_reserve_bytes: u64,
 }
 
 impl Default for Config {
@@ -22,6 +25,7 @@ impl Default for Config {
             goodbye_grace: Duration::from_secs(30),
             start_on_publish: true,
             latency: Latency::Normal,
+            spool_reserve_bytes: 1 << 30,
         }
     }
 }

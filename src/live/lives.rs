@@ -15,9 +15,10 @@ use super::publisher::{PublishRefusal, PublishRequest, Publisher};
 use super::running::Running;
 use super::state::{STOPPED_KEY_REST, State};
 use crate::base::{Event, LiveId, RecordingId, Secret, UserId, random_hex};
-use crate::rendition::{Growing, GrowingPlan, PlaybackError, Reader};
+use crate::rendition::{Growing, GrowingPlan, PlaybackError, Reader, Sending};
 use crate::store::{
-    EndReason, Live, LiveFilter, LivePost, NewLive, Page, PublishSession, User, WholeRecording,
+    EndReason, Live, LiveFilter, LivePost, LiveStatus, NewLive, Page, PublishSession, User,
+    WholeRecording,
 };
 
 /// How many ended lives keep their playlist in memory.
@@ -27,6 +28,7 @@ const REPLAYS_KEPT: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Lives {
     deps: Arc<Deps>,
+    pub(super) sending: Sending,
     // std mutex: never held across an await; only map look-ups.
     known: Arc<Mutex<Known>>,
 }
@@ -98,8 +100,15 @@ impl Lives {
     /// The service over what the composition root provides. Nothing runs until [`Lives::resume`] or a start.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
+        let sending = Sending::new(
+            deps.store.clone(),
+            deps.places.clone(),
+            deps.clock.clone(),
+            deps.tasks.clone(),
+        );
         Self {
             deps: Arc::new(deps),
+            sending,
             known: Arc::default(),
         }
     }
@@ -148,13 +157,26 @@ impl Lives {
         if !user.is_active {
             return Err(PublishRefusal::Disabled);
         }
-        let running = match self.running_of(user.id) {
+        let running = self.running_of(user.id);
+        let begins = running
+            .as_ref()
+            .is_none_or(|running| running.status() == LiveStatus::Ready);
+        if begins
+            && !self
+                .sending
+                .has_room(self.deps.config.spool_reserve_bytes)
+                .await
+        {
+            metrics::counter!("griot_publishes_without_room_total").increment(1);
+            return Err(PublishRefusal::NoRoom);
+        }
+        let running = match running {
             Some(running) => running,
             None => self.start_by_publish(&user).await?,
         };
         let (reply, answer) = oneshot::channel();
         let command = Command::Publish { request, reply };
-        if running.commands.send(command).await.is_err() {
+        if !running.tell(command).await {
             return Err(PublishRefusal::Stopped);
         }
         answer.await.unwrap_or(Err(PublishRefusal::Unavailable))
@@ -259,11 +281,17 @@ impl Lives {
                 Latency::Low => 100,
             },
             store: self.deps.store.clone(),
-            places: self.deps.places.clone(),
+            sending: self.sending.clone(),
             clock: self.deps.clock.clone(),
             ids: self.deps.ids.clone(),
             tasks: self.deps.tasks.clone(),
         }
+    }
+
+    /// The way of finished media to the object store.
+    #[must_use]
+    pub fn sending(&self) -> &Sending {
+        &self.sending
     }
 
     /// A live whose owner task is gone becomes a replay under the same reader: players notice nothing.
@@ -304,7 +332,7 @@ impl Lives {
                 .insert(row.owner_id, Instant::now());
             let (reply, answer) = oneshot::channel();
             let command = Command::Stop { reason, reply };
-            if running.commands.send(command).await.is_ok() {
+            if running.tell(command).await {
                 let saved = answer.await.map_err(|_| LiveError::Stopping)??;
                 return Ok(StoppedLive {
                     video_saved: saved,
@@ -399,7 +427,7 @@ impl Lives {
         let recording = recording
             .map_err(|error| unavailable(&error))?
             .ok_or(PlaybackError::NotFound)?;
-        let reader = Reader::replay(&self.deps.store, &self.deps.places, &recording)
+        let reader = Reader::replay(&self.deps.store, &self.sending, &recording)
             .await
             .map_err(|error| unavailable(&error))?;
         // Nobody hears these commands: the live has ended.
@@ -425,9 +453,7 @@ impl Lives {
         known
             .running
             .values()
-            .find(|running| {
-                running.owner == owner && running.status() != crate::store::LiveStatus::Ended
-            })
+            .find(|running| running.owner == owner && running.status() != LiveStatus::Ended)
             .cloned()
     }
 

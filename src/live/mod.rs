@@ -12,12 +12,13 @@ mod owner;
 mod playback;
 mod publisher;
 mod resume;
+mod rows;
 mod running;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use crate::rendition::Media;
+pub use crate::rendition::{Media, Survived};
 pub use config::{Config, Latency};
 pub use deps::Deps;
 pub use error::LiveError;

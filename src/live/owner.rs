@@ -1,7 +1,8 @@
 //! The owner task of one running live: the only place where its state changes.
 //!
 //! It hears commands, its publisher and the clock, asks [`super::state::next`] what follows, and does it:
-//! rows first, then what viewers see. It ends with the live, or parks it when the server stops.
+//! what viewers see at once, rows in order behind its back ([`super::rows`]), so that an absent database holds up
+//! no media. Only a start, a publish and the end wait for their rows. It ends with the live, or parks it when the server stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +16,19 @@ use super::error::LiveError;
 use super::publisher::{
     Closing, FromPublisher, PublishRefusal, PublishRequest, Publisher, SessionEnd,
 };
+use super::rows::{Row, Rows};
 use super::running::Running;
 use super::state::{Happening, Interruption, READY_TIMEOUT, SILENCE, State, next};
 use crate::av::Ticks;
 use crate::base::{Event, RecordingId, SessionId, Timestamp};
-use crate::rendition::{Growing, Media};
+use crate::rendition::{Growing, Media, RenditionError};
 use crate::store::{
     EndReason, GapCause, Live, LiveChange, LiveStatus, NewGap, NewSession, RecordingState,
-    StoreError,
+    StoreError, insist,
 };
+
+/// How long an answer waits for rows to be committed; while the database is away it goes without.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// What the service asks of an owner task.
 #[derive(Debug)]
@@ -66,6 +71,7 @@ pub(super) struct Owner {
     last_media: Instant,
     last_media_at: Timestamp,
     gap: Option<OpenGap>,
+    rows: Rows,
 }
 
 impl Owner {
@@ -84,6 +90,7 @@ impl Owner {
             since: last_media_at,
         });
         Self {
+            rows: Rows::new(&deps, live.id),
             deps,
             live,
             state,
@@ -121,6 +128,7 @@ impl Owner {
             while let Some(command) = commands.recv().await {
                 self.answer_after_the_end(command);
             }
+            self.finish_late().await;
         }
         .instrument(span)
         .await;
@@ -189,7 +197,8 @@ impl Owner {
             .open_session(&row)
             .await
             .map_err(unavailable)?;
-        self.advance(Happening::Publish).await;
+        self.advance(Happening::Publish);
+        self.rows.settle(SETTLE).await;
 
         // 16 reads of the socket: full means that this task is behind; see `Publisher::to_owner`.
         let (to_owner, from) = mpsc::channel(16);
@@ -231,16 +240,16 @@ impl Owner {
 
     async fn take(&mut self, media: Vec<Media>) {
         if let Some(encoder) = media.iter().find_map(Media::encoder) {
-            self.note_encoder(encoder).await;
+            self.note_encoder(encoder);
         }
         if media.iter().any(Media::is_frame) {
             let now = self.deps.clock.now();
             self.last_media = Instant::now();
             self.last_media_at = now;
             if matches!(self.state, State::Interrupted(_)) {
-                self.advance(Happening::Media).await;
+                self.advance(Happening::Media);
             }
-            self.close_gap(now).await;
+            self.close_gap(now);
         }
         if let Err(error) = self.growing.push(media).await {
             metrics::counter!("griot_rendition_errors_total", "kind" => error.kind().as_str())
@@ -249,31 +258,21 @@ impl Owner {
         }
     }
 
-    async fn note_encoder(&mut self, encoder: &str) {
-        let Some(session) = self
-            .session
-            .as_mut()
-            .filter(|session| !session.encoder_known)
-        else {
-            return;
-        };
-        session.encoder_known = true;
-        if let Err(error) = self
-            .deps
-            .store
-            .set_session_encoder(session.id, encoder)
-            .await
+    fn note_encoder(&mut self, encoder: &str) {
+        if let Some(session) = &mut self.session
+            && !session.encoder_known
         {
-            tracing::warn!(%error, "the encoder's name was not noted");
+            session.encoder_known = true;
+            self.rows.put(Row::Encoder(session.id, encoder.to_owned()));
         }
     }
 
     async fn session_ended(&mut self, how: SessionEnd, happening: Happening) {
         if let Some(session) = self.session.take() {
-            self.note_session_end(session.id, how.as_str()).await;
+            self.note_session_end(session.id, how.as_str());
         }
         self.end_timeline().await;
-        self.advance(happening).await;
+        self.advance(happening);
     }
 
     /// Ends the session from our side and tells its connection why.
@@ -287,16 +286,15 @@ impl Owner {
         while let Some(FromPublisher::Media(media)) = session.from.recv().await {
             self.take(media).await;
         }
-        self.note_session_end(session.id, word).await;
+        self.note_session_end(session.id, word);
         self.end_timeline().await;
     }
 
-    async fn note_session_end(&self, session: SessionId, word: &str) {
+    fn note_session_end(&self, session: SessionId, word: &str) {
         tracing::info!(publish.session_id = %session, end = word, "a publish session ended");
         let now = self.deps.clock.now();
-        if let Err(error) = self.deps.store.close_session(session, word, now).await {
-            tracing::error!(%error, "the end of a session was not noted");
-        }
+        self.rows
+            .put(Row::SessionEnd(session, word.to_owned(), now));
     }
 
     async fn end_timeline(&mut self) {
@@ -305,19 +303,14 @@ impl Owner {
         }
     }
 
-    /// Lets something happen: state, row, viewers, event.
-    async fn advance(&mut self, happening: Happening) {
+    /// Lets something happen: state, viewers, then row and event.
+    fn advance(&mut self, happening: Happening) {
         let before = self.state;
         self.state = next(before, happening);
         if self.state == before {
             return;
         }
-        tracing::info!(
-            from = before.status().as_str(),
-            to = self.state.status().as_str(),
-            ?happening,
-            "the live's state changed"
-        );
+        self.tell_change(before, happening.as_str());
         let now = self.deps.clock.now();
         let grace = self.grace();
         let change = LiveChange {
@@ -336,14 +329,14 @@ impl Owner {
         self.running.set_status(self.state.status());
         self.growing
             .set_interrupted(self.state.status() == LiveStatus::Interrupted);
-        match self.deps.store.update_live(self.live.id, &change).await {
-            Ok(_) => self
-                .deps
-                .events
-                .publish(Event::LiveChanged { live: self.live.id }),
-            // The owner task's state leads; the row follows with the next change.
-            Err(error) => tracing::error!(%error, "the live's row was not changed"),
-        }
+        self.rows.put(Row::Live(change));
+    }
+
+    /// One line in the log for each change, readable by machines: nothing else says `event`.
+    fn tell_change(&self, before: State, event: &'static str) {
+        let (from, to) = (before.status().as_str(), self.state.status().as_str());
+        metrics::counter!("griot_live_changes_total", "to" => to, "event" => event).increment(1);
+        tracing::info!(live.id = %self.live.id, from, to, event, "the live's state changed");
     }
 
     fn grace(&self) -> Option<Duration> {
@@ -354,7 +347,7 @@ impl Owner {
         }
     }
 
-    async fn close_gap(&mut self, now: Timestamp) {
+    fn close_gap(&mut self, now: Timestamp) {
         let (Some(gap), Some(recording)) = (self.gap.take(), self.recording) else {
             return;
         };
@@ -366,9 +359,7 @@ impl Owner {
             seconds: Some(now.since(gap.since).as_secs_f64()),
             cause: GapCause::Encoder,
         };
-        if let Err(error) = self.deps.store.add_gap(&row).await {
-            tracing::error!(%error, "a gap was not noted");
-        }
+        self.rows.put(Row::Gap(row));
     }
 
     /// When something is due if nothing is heard.
@@ -383,7 +374,7 @@ impl Owner {
 
     async fn time_passed(&mut self) {
         match self.state {
-            State::Live => self.advance(Happening::Silence).await,
+            State::Live => self.advance(Happening::Silence),
             State::Ready | State::Interrupted(_) => {
                 let State::Ended(reason) = next(self.state, Happening::GraceOver) else {
                     return;
@@ -400,6 +391,8 @@ impl Owner {
     /// Ends the live for good: row, encoder, playlist, recording. Answers whether a recording is ready.
     /// Fails, with nothing changed, while the row cannot be written.
     async fn end(&mut self, reason: EndReason) -> Result<bool, LiveError> {
+        // In their order; when the database is away, what follows fails too.
+        self.rows.settle(SETTLE).await;
         let now = self.deps.clock.now();
         let viewers = LiveChange {
             viewers: Some(i64::try_from(self.running.audience.peak()).unwrap_or(i64::MAX)),
@@ -408,10 +401,13 @@ impl Owner {
         };
         self.deps.store.update_live(self.live.id, &viewers).await?;
         self.deps.store.end_live(self.live.id, reason, now).await?;
-        self.state = next(self.state, Happening::Stop(reason));
+        let before = self.state;
+        self.state = next(before, Happening::Stop(reason));
+        self.tell_change(before, reason.as_str());
         self.running.set_status(LiveStatus::Ended);
         self.close_session(Closing::Stopped, "stopped").await;
         let saved = self.finish_recording().await;
+        self.rows.settle(SETTLE).await;
         tracing::info!(
             reason = reason.as_str(),
             recording.ready = saved,
@@ -433,29 +429,25 @@ impl Owner {
             self.growing.abandon();
             return false;
         };
-        let (state, saved) = match self.growing.finish().await {
-            Ok(true) => (RecordingState::Ready, true),
-            Ok(false) => (RecordingState::Failed, false),
-            Err(error) => {
-                tracing::error!(%error, "the recording could not be finished; the next start tries again");
-                (RecordingState::Finishing, false)
-            }
+        let finished = self.growing.finish().await;
+        note_finished(&self.deps, recording, &finished).await
+    }
+
+    /// After the end: a recording that could not be made final at once (a full disk, an absent database) may
+    /// become final yet.
+    async fn finish_late(&mut self) {
+        let Some(recording) = self.recording else {
+            return;
         };
-        let now = self.deps.clock.now();
-        let mut noted = self
-            .deps
-            .store
-            .set_recording_state(recording, state, now)
-            .await;
-        if noted.is_ok() && saved {
-            // A directory store has the bytes as soon as the file was renamed into it.
-            noted = self.deps.store.set_recording_stored(recording, now).await;
+        if self.growing.is_finished() {
+            return;
         }
-        if let Err(error) = noted {
-            tracing::error!(%error, "the recording's state was not noted");
-            return false;
+        let finished = self.growing.finished().await;
+        if note_finished(&self.deps, recording, &finished).await {
+            tracing::info!("the recording is final at last");
+            let live = self.live.id;
+            self.deps.events.publish(Event::RecordingReady { live });
         }
-        saved
     }
 
     /// The server stops: the encoder is asked to come back, what is there is made durable, the live stays open.
@@ -468,10 +460,44 @@ impl Owner {
             last_media_at: Some(self.last_media_at),
             ..LiveChange::default()
         };
-        if let Err(error) = self.deps.store.update_live(self.live.id, &change).await {
-            tracing::error!(%error, "the live's last moment was not noted");
-        }
+        self.rows.put(Row::Live(change));
+        self.rows.settle(SETTLE).await;
         tracing::info!("the live is parked");
+    }
+}
+
+/// Notes how a recording was finished; says whether it is ready and that is noted.
+pub(super) async fn note_finished(
+    deps: &Deps,
+    recording: RecordingId,
+    finished: &Result<bool, RenditionError>,
+) -> bool {
+    let (state, saved) = match finished {
+        Ok(true) => (RecordingState::Ready, true),
+        Ok(false) => (RecordingState::Failed, false),
+        Err(error) => {
+            tracing::error!(%error, "the recording could not be finished yet");
+            (RecordingState::Finishing, false)
+        }
+    };
+    let now = deps.clock.now();
+    let stopping = deps.tasks.stopping();
+    let noted = insist(&stopping, || async {
+        deps.store
+            .set_recording_state(recording, state, now)
+            .await?;
+        if saved {
+            // A directory store has the bytes as soon as the file was renamed into it.
+            deps.store.set_recording_stored(recording, now).await?;
+        }
+        Ok(())
+    });
+    match noted.await {
+        Ok(()) => saved,
+        Err(error) => {
+            tracing::error!(%error, "the recording's state was not noted; the next start does");
+            false
+        }
     }
 }
 

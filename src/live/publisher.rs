@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::{LiveId, Secret, SessionId};
@@ -41,9 +42,29 @@ pub enum PublishRefusal {
     /// The owner has no quartier.
     #[error("a quartier is required in the profile before a live")]
     NoQuartier,
+    /// The spool's disk has less room than the setting keeps.
+    #[error("this server's disk is nearly full; no new live can be recorded now")]
+    NoRoom,
     /// The server is stopping or its database is away.
     #[error("the server cannot take this publish now; try again")]
     Unavailable,
+}
+
+impl PublishRefusal {
+    /// As metrics name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => "unknown_key",
+            Self::Disabled => "disabled",
+            Self::Busy => "busy",
+            Self::Stopped => "stopped",
+            Self::NotStarted => "not_started",
+            Self::NoQuartier => "no_quartier",
+            Self::NoRoom => "no_room",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 /// How a publish session ended, seen from the encoder.
@@ -109,14 +130,17 @@ impl Publisher {
     /// # Errors
     /// The reason, when the live is closing this session.
     pub async fn send(&self, media: Vec<Media>) -> Result<(), Closing> {
-        if self
-            .to_owner
-            .send(FromPublisher::Media(media))
-            .await
-            .is_err()
-        {
+        let place = match self.to_owner.try_reserve() {
+            Err(TrySendError::Full(())) => {
+                full("publish");
+                self.to_owner.reserve().await.ok()
+            }
+            place => place.ok(),
+        };
+        let Some(place) = place else {
             return Err(self.closing.borrow().unwrap_or(Closing::Stopped));
-        }
+        };
+        place.send(FromPublisher::Media(media));
         Ok(())
     }
 
@@ -137,6 +161,11 @@ impl Publisher {
 }
 
 /// The live's side of a [`Publisher`], for the tests of `ingest`.
+/// Counts that one of a live's channels was full, so that its sender waited.
+pub(super) fn full(channel: &'static str) {
+    metrics::counter!("griot_channel_full_total", "channel" => channel).increment(1);
+}
+
 #[cfg(test)]
 pub(crate) struct Listening {
     heard: mpsc::Receiver<FromPublisher>,

@@ -1,9 +1,12 @@
 //! After a start of the server: every live that an earlier process left is resumed, finished or ended.
 
+use std::sync::Arc;
+
 use super::error::LiveError;
 use super::lives::Lives;
+use super::owner::note_finished;
 use super::state::{Happening, State, next};
-use crate::rendition::Growing;
+use crate::rendition::{Growing, Survived, sweep};
 use crate::store::{EndReason, Live, LiveChange, LiveStatus, Recording, RecordingState};
 
 /// What a start found.
@@ -22,13 +25,13 @@ impl Lives {
     ///
     /// # Errors
     /// The rows' failure. A live whose file is broken is ended and counted, not an error.
-    pub async fn resume(&self) -> Result<Resumed, LiveError> {
+    pub async fn resume(&self, survived: Survived) -> Result<Resumed, LiveError> {
         let deps = self.deps();
         let mut found = Resumed::default();
         let now = deps.clock.now();
         deps.store.close_open_sessions("restart", now).await?;
         for live in deps.store.open_lives().await? {
-            match self.resume_live(&live).await {
+            match self.resume_live(&live, survived).await {
                 Ok(()) => found.resumed += 1,
                 Err(error) => {
                     tracing::error!(live.id = %live.id, %error, "a live cannot go on and is ended");
@@ -45,23 +48,44 @@ impl Lives {
                 if live.is_none_or(|live| live.status != LiveStatus::Ended) {
                     continue;
                 }
-                if self.finish_recording(&recording).await? {
+                if self.finish_recording(&recording, survived).await? {
                     found.finished += 1;
                 } else {
                     found.failed += 1;
                 }
             }
         }
+        self.sweep().await?;
+        self.sending.take_up().await?;
         Ok(found)
     }
 
-    async fn resume_live(&self, live: &Live) -> anyhow::Result<()> {
+    /// Takes out of the spool what a crash left and nobody needs.
+    async fn sweep(&self) -> Result<(), LiveError> {
+        let deps = self.deps();
+        let places = self.sending.places().clone();
+        let runs = deps.store.runs_in_spool().await?;
+        let named = runs
+            .iter()
+            .filter_map(|run| places.path_of_row(&run.path))
+            .collect();
+        let swept = tokio::task::spawn_blocking(move || sweep(&places.spool, &named)).await;
+        match swept {
+            Ok(Ok(0)) => {}
+            Ok(Ok(files)) => tracing::info!(files, "files without media are gone from the spool"),
+            Ok(Err(error)) => tracing::warn!(%error, "the spool could not be swept"),
+            Err(error) => tracing::error!(%error, "sweeping the spool broke"),
+        }
+        Ok(())
+    }
+
+    async fn resume_live(&self, live: &Live, survived: Survived) -> anyhow::Result<()> {
         let deps = self.deps();
         let Some(recording) = deps.store.recording_of(live.id).await? else {
             self.run(live.clone(), State::Ready, None, None);
             return Ok(());
         };
-        let (growing, written) = Growing::resume(self.plan(live.id), &recording).await?;
+        let (growing, written) = Growing::resume(self.plan(live.id), &recording, survived).await?;
         let mut live = live.clone();
         live.last_media_at = live.last_media_at.max(written);
         let state = next(State::Live, Happening::Restart);
@@ -78,32 +102,35 @@ impl Lives {
         Ok(())
     }
 
-    /// Makes the recording of an ended live final; `false` when nothing of it can be played.
-    async fn finish_recording(&self, recording: &Recording) -> Result<bool, LiveError> {
+    /// Makes the recording of an ended live final; `false` when nothing of it can be played, or not yet.
+    async fn finish_recording(
+        &self,
+        recording: &Recording,
+        survived: Survived,
+    ) -> Result<bool, LiveError> {
         let deps = self.deps();
         let live = recording.live_id;
+        let id = recording.id;
         let Some(whole) = deps.store.recording_of(live).await? else {
             return Ok(false);
         };
-        let finished = match Growing::resume(self.plan(live), &whole).await {
-            Ok((mut growing, _)) => growing.finish().await,
-            Err(error) => Err(error),
+        let mut growing = match Growing::resume(self.plan(live), &whole, survived).await {
+            Ok((growing, _)) => growing,
+            Err(error) => {
+                tracing::error!(live.id = %live, %error, "a recording cannot be finished");
+                return Ok(note_finished(deps, id, &Ok(false)).await);
+            }
         };
-        let now = deps.clock.now();
-        let saved = finished.unwrap_or_else(|error| {
-            tracing::error!(live.id = %live, %error, "a recording cannot be finished");
-            false
-        });
-        let state = if saved {
-            RecordingState::Ready
-        } else {
-            RecordingState::Failed
-        };
-        deps.store
-            .set_recording_state(recording.id, state, now)
-            .await?;
-        if saved {
-            deps.store.set_recording_stored(recording.id, now).await?;
+        let finished = growing.finish().await;
+        let saved = note_finished(deps, id, &finished).await;
+        if finished.is_err() {
+            // A full disk: it goes on beside the server.
+            let deps = Arc::clone(deps);
+            let tasks = deps.tasks.clone();
+            tasks.spawn(async move {
+                let finished = growing.finished().await;
+                note_finished(&deps, id, &finished).await;
+            });
         }
         Ok(saved)
     }

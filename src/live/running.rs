@@ -2,11 +2,12 @@
 
 use std::sync::Mutex;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use super::audience::Audience;
 use super::owner::Command;
+use super::publisher::full;
 use crate::base::{LiveId, UserId};
 use crate::rendition::Reader;
 use crate::store::LiveStatus;
@@ -20,7 +21,7 @@ pub(super) struct Running {
     pub(super) reader: Reader,
     pub(super) audience: Audience,
     // 32 commands: publishes and stops are rare. Full: the caller waits.
-    pub(super) commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Command>,
     // std mutex: never held across an await.
     now: Mutex<Now>,
 }
@@ -48,6 +49,17 @@ impl Running {
                 status: live.status,
                 owner_seen: Instant::now(),
             }),
+        }
+    }
+
+    /// Hands the owner task a command; false when it is gone.
+    pub(super) async fn tell(&self, command: Command) -> bool {
+        match self.commands.try_send(command) {
+            Err(TrySendError::Full(command)) => {
+                full("live_commands");
+                self.commands.send(command).await.is_ok()
+            }
+            told => told.is_ok(),
         }
     }
 

@@ -72,6 +72,22 @@ pub(super) enum Happening {
     Stop(EndReason),
 }
 
+impl Happening {
+    /// As the log and the metrics name it; a stop by its reason.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Media => "media",
+            Self::Silence => "silence",
+            Self::Dropped => "dropped",
+            Self::Goodbye => "goodbye",
+            Self::Restart => "restart",
+            Self::GraceOver => "grace_over",
+            Self::Stop(reason) => reason.as_str(),
+        }
+    }
+}
+
 /// What follows. Ended is final; what cannot happen in a state changes nothing.
 #[must_use]
 pub(super) fn next(state: State, happening: Happening) -> State {

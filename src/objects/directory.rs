@@ -1,10 +1,10 @@
 //! Objects in a folder of the local disk.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::ObjectKey;
+use super::{Listed, ObjectKey};
 
 /// A folder that holds objects. All methods block: call them where blocking is allowed.
 #[derive(Clone, Debug)]
@@ -53,11 +53,93 @@ impl Directory {
         File::open(self.path(key))
     }
 
+    /// The length of an object.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such object.
+    pub fn length(&self, key: &ObjectKey) -> io::Result<u64> {
+        fs::metadata(self.path(key)).map(|found| found.len())
+    }
+
+    /// Makes a small object, durable; one that is there is replaced.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn put(&self, key: &ObjectKey, bytes: &[u8]) -> io::Result<()> {
+        let target = self.path(key);
+        let folder = target.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        // Lists show no name that begins with a dot: what is half written is no object.
+        let half = self
+            .root
+            .join(format!(".{}", key.as_str().replace('/', "-")));
+        let mut file = File::create(&half)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&half, &target)?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// Removes an object; one that is not there is as good. Folders that it leaves empty go too.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn delete(&self, key: &ObjectKey) -> io::Result<()> {
+        let path = self.path(key);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let above = path.ancestors().skip(1);
+        for folder in above.take_while(|folder| *folder != self.root) {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every object whose path begins with `below`, by path.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn list(&self, below: &str) -> io::Result<Vec<Listed>> {
+        let mut objects = Vec::new();
+        collect(&self.root, "", &mut objects)?;
+        objects.retain(|object| object.path.starts_with(below));
+        objects.sort();
+        Ok(objects)
+    }
+
     /// Where an object lies on this disk.
     #[must_use]
     pub fn path(&self, key: &ObjectKey) -> PathBuf {
         self.root.join(key.as_str())
     }
+}
+
+/// Adds the files of `folder`, whose path below the root is `above`.
+fn collect(folder: &Path, above: &str, objects: &mut Vec<Listed>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = format!("{above}{name}");
+        // It may have been deleted since.
+        let Ok(found) = entry.metadata() else {
+            continue;
+        };
+        if found.is_dir() {
+            collect(&entry.path(), &format!("{path}/"), objects)?;
+        } else {
+            let bytes = found.len();
+            objects.push(Listed { path, bytes });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,22 @@ impl ObjectKey {
         Self(format!("lives/{live}/{rendition}/{number}.mp4"))
     }
 
+    /// Something small that is deleted at once: `doctor/NAME.txt`. `name` is made of letters and digits.
+    #[must_use]
+    pub fn probe(name: &str) -> Self {
+        Self(format!("doctor/{name}.txt"))
+    }
+
+    /// What the bytes behind it are.
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        if self.0.ends_with(".mp4") {
+            "video/mp4"
+        } else {
+            "application/octet-stream"
+        }
+    }
+
     /// A key read back from a row; `None` when it would leave the store's folder.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {

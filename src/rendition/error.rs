@@ -18,6 +18,9 @@ pub enum RenditionError {
     /// The encoder's configuration cannot be packaged.
     #[error("the rendition's tracks: {0}")]
     Packaging(#[from] fmp4::PackError),
+    /// Its files are not final yet; that goes on in the background, or at the next start.
+    #[error("the rendition is not final yet")]
+    Pending,
     /// The final index cannot be built from the rows.
     #[error("the rendition's index: {0}")]
     Index(String),
@@ -32,6 +35,7 @@ impl RenditionError {
             Self::File(_) => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
             Self::Packaging(_) => ErrorKind::Invalid,
+            Self::Pending => ErrorKind::Unavailable,
             Self::Index(_) => ErrorKind::Internal,
         }
     }

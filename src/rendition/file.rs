@@ -4,12 +4,15 @@
 //! layout is `fmp4`'s. All methods block: call them where blocking is allowed.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::io::{ReadWriteFlags, preadv2};
+
+use super::buffer::fill;
 
 /// A range of a rendition file. Holds the file open, so it stays readable after a rename.
 #[derive(Clone, Debug)]
@@ -32,20 +35,55 @@ impl FileRange {
         }
     }
 
-    /// Reads at most `max` bytes from `at`, counted from the start of the range; empty at its end. Blocks.
+    /// The bytes from `at`, counted from the start of the range: a piece of at most 128 KiB that ends where
+    /// the range ends, empty at its end. Blocks.
     ///
     /// # Errors
     /// What the disk says; `UnexpectedEof` when the file is shorter than the range.
-    pub fn read(&self, at: u64, max: usize) -> io::Result<Bytes> {
-        let left = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
-        let mut buffer = BytesMut::zeroed(left.min(max));
-        self.file.read_exact_at(&mut buffer, self.offset + at)?;
-        Ok(buffer.freeze())
+    pub fn read(&self, at: u64) -> io::Result<Bytes> {
+        fill(self.left(at), |buffer| {
+            self.file.read_exact_at(buffer, self.offset + at)?;
+            Ok(buffer.len())
+        })
+    }
+
+    /// The same without blocking: what of the piece is in the page cache, `None` when its first byte is not
+    /// or the file system cannot tell (preadv2(2), `RWF_NOWAIT`).
+    pub fn read_cached(&self, at: u64) -> Option<Bytes> {
+        let size = self.left(at);
+        if size == 0 {
+            return Some(Bytes::new());
+        }
+        let read = fill(size, |buffer| {
+            let into = &mut [IoSliceMut::new(buffer)];
+            Ok(preadv2(
+                &self.file,
+                into,
+                self.offset + at,
+                ReadWriteFlags::NOWAIT,
+            )?)
+        });
+        // An error is told by the blocking read that follows.
+        read.ok().filter(|bytes| !bytes.is_empty())
+    }
+
+    /// All of it in memory: for what is known to be small. Blocks.
+    ///
+    /// # Errors
+    /// What the disk says; `UnexpectedEof` when the file is shorter than the range.
+    pub(super) fn read_whole(&self) -> io::Result<Bytes> {
+        let mut whole = vec![0; self.left(0)];
+        self.file.read_exact_at(&mut whole, self.offset)?;
+        Ok(whole.into())
+    }
+
+    fn left(&self, at: u64) -> usize {
+        usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX)
     }
 }
 
-/// The growing file of one run.
-#[derive(Debug)]
+/// The growing file of one run. A clone is for whoever goes on with it alone.
+#[derive(Clone, Debug)]
 pub(super) struct RunFile {
     file: Arc<File>,
     path: PathBuf,
@@ -58,15 +96,24 @@ impl RunFile {
     /// # Errors
     /// What the disk says.
     pub(super) fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        let create = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(path)
+        };
+        let file = match create() {
+            // The run before this one has just left, and took the empty folder along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create()?,
+            created => created?,
+        };
+        if let Err(error) = file.write_all_at(head, 0) {
+            // A full disk: the next try shall find nothing. A file that stays is swept at the next start.
+            drop(fs::remove_file(path));
+            return Err(error);
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)?;
-        file.write_all_at(head, 0)?;
         Ok(Self {
             file: Arc::new(file),
             path: path.to_owned(),
@@ -74,16 +121,24 @@ impl RunFile {
         })
     }
 
-    /// Opens a file that an earlier process left and cuts everything from `end` on.
+    /// Opens a file that an earlier process left and cuts everything from `end` on. `growing` are the bytes
+    /// that make a final file one that grows, and where they lie.
     ///
     /// # Errors
     /// What the disk says; `UnexpectedEof` when the file is shorter than `end`.
-    pub(super) fn resume(path: &Path, end: u64) -> io::Result<Self> {
+    pub(super) fn resume(
+        path: &Path,
+        end: u64,
+        growing: Option<(u64, [u8; 16])>,
+    ) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         if file.metadata()?.len() < end {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         file.set_len(end)?;
+        if let Some((at, header)) = growing {
+            file.write_all_at(&header, at)?;
+        }
         Ok(Self {
             file: Arc::new(file),
             path: path.to_owned(),
@@ -160,9 +215,31 @@ mod tests {
         let at = run.append(&parts).expect("room");
         let range = FileRange::new(run.shared(), at + 3, 4);
         fs::rename(&path, folder.path().join("elsewhere")).expect("a rename");
-        assert_eq!(range.read(0, 100).expect("a read"), "two!");
-        assert_eq!(range.read(1, 2).expect("a read"), "wo");
-        assert!(range.read(4, 100).expect("a read").is_empty());
+        assert_eq!(range.read(0).expect("a read"), "two!");
+        assert_eq!(range.read(1).expect("a read"), "wo!");
+        assert!(range.read(4).expect("a read").is_empty());
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_without_blocking() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let head: Vec<u8> = (0..200_000_u32).map(|byte| byte.to_le_bytes()[0]).collect();
+        let run = RunFile::create(&folder.path().join("0.mp4"), &head).expect("a file");
+        let range = FileRange::new(run.shared(), 10, 199_000);
+        let mut read = Vec::new();
+        while read.len() < 199_000 {
+            let at = read.len() as u64;
+            // A file system that cannot tell answers None, and is read in the other way.
+            let piece = range.read_cached(at);
+            let piece = piece.unwrap_or_else(|| range.read(at).expect("a read"));
+            assert!(!piece.is_empty());
+            read.extend_from_slice(&piece);
+        }
+        assert!(read == head[10..199_010]);
+        assert_eq!(range.read_cached(199_000), Some(Bytes::new()));
+        let beyond = FileRange::new(run.shared(), 200_000, 10);
+        assert_eq!(beyond.read_cached(0), None);
+        assert!(beyond.read(0).is_err());
     }
 
     #[test]

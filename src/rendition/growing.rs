@@ -7,18 +7,20 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::RenditionError;
 use super::gate::Gate;
 use super::media::Media;
-use super::place::Places;
 use super::reader::{Announced, Reader};
 use super::run::OpenRun;
+use super::seal::Sealed;
+use super::sending::Sending;
 use super::shelf::Shelf;
 use super::variant::Rates;
 use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind};
-use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
+use crate::base::{Clock, IdMaker, LiveId, RecordingId, RunId, Tasks, Timestamp};
 use crate::fmp4::{Packed, PartTarget};
 use crate::hls;
 use crate::store::Store;
@@ -40,8 +42,8 @@ pub struct GrowingPlan {
     pub part_max_ms: u32,
     /// The rows.
     pub store: Store,
-    /// Where files grow and end up.
-    pub places: Places,
+    /// Where files grow, and the way to where they end up.
+    pub sending: Sending,
     /// The wall clock.
     pub clock: Clock,
     /// Ids of new rows.
@@ -67,7 +69,10 @@ pub struct Growing {
     pub(super) recording: Option<RecordingId>,
     gate: Gate,
     pub(super) run: Option<OpenRun>,
+    /// The number of the next run.
     pub(super) runs_made: u32,
+    /// The next run's number and id once its file was made, until its row is known to be there.
+    pub(super) claim: Option<(u32, RunId)>,
     pub(super) window: hls::Window,
     pub(super) shelf: Arc<RwLock<Shelf>>,
     announced: watch::Sender<Announced>,
@@ -77,7 +82,7 @@ pub struct Growing {
     /// The sound's configuration changed, and the run goes on without sound to the next key frame: since which picture.
     sound_changed: Option<Option<Ticks>>,
     /// When the first frame of a new session came, until the playlist has been told.
-    session_began: Option<Timestamp>,
+    pub(super) session_began: Option<Timestamp>,
     awaits_first_frame: bool,
     /// Fixed by the first part of the first run: PART-TARGET may not change (RFC 8216bis 6.2.1).
     pub(super) part_target: Option<PartTarget>,
@@ -85,9 +90,11 @@ pub struct Growing {
     pub(super) end: Ticks,
     /// After a run could not be opened: until when media is dropped before the next try.
     rests_until: Option<Instant>,
-    /// Runs whose file could not be made final yet.
-    pub(super) unfinished: Vec<OpenRun>,
+    /// Closed runs, each with the task that makes its file final.
+    pub(super) sealing: Vec<JoinHandle<Sealed>>,
     pub(super) finished_runs: usize,
+    /// Those that the next start makes final.
+    pub(super) parked_runs: usize,
 }
 
 impl Growing {
@@ -102,6 +109,7 @@ impl Growing {
             gate: Gate::default(),
             run: None,
             runs_made: 0,
+            claim: None,
             window,
             shelf: Arc::default(),
             announced,
@@ -114,8 +122,9 @@ impl Growing {
             part_target: None,
             end: Ticks::ZERO,
             rests_until: None,
-            unfinished: Vec::new(),
+            sealing: Vec::new(),
             finished_runs: 0,
+            parked_runs: 0,
         }
     }
 
@@ -278,8 +287,7 @@ impl Growing {
         self.end_session().await?;
         if let Some(run) = self.run.take() {
             self.end = run.packager.end();
-            self.unfinished.push(run);
-            self.seal_runs().await?;
+            self.seal(run);
         }
         Ok(())
     }

@@ -4,11 +4,14 @@
 //! ([`Reader`]), which viewers share. One file is a *run*; a new codec configuration begins another.
 //! This room knows neither encoders nor HTTP.
 
+mod buffer;
 mod error;
 mod file;
 mod gate;
 mod growing;
 mod media;
+mod object_range;
+mod pieces;
 mod place;
 mod reader;
 mod replay;
@@ -16,14 +19,23 @@ mod resume;
 mod rows;
 mod run;
 mod seal;
+mod sending;
 mod shelf;
+mod shipment;
+mod spool;
+mod sweep;
 mod variant;
 
 pub use error::RenditionError;
 pub use file::FileRange;
 pub use growing::{Growing, GrowingPlan};
 pub use media::Media;
-pub use place::Places;
+pub use object_range::ObjectRange;
+pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
 };
+pub use resume::Survived;
+pub use sending::{ObjectsTrouble, Sending};
+pub use spool::SpoolRoom;
+pub use sweep::sweep;

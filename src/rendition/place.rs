@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crate::base::LiveId;
-use crate::objects::{Directory, ObjectKey};
+use crate::objects::{ObjectKey, Objects};
 
 /// The place of a run's file, as its row says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// Below the spool folder of the node that ingests it.
     Spool(ObjectKey),
     /// In the object store.
@@ -21,7 +21,8 @@ impl Place {
     }
 
     /// The column `runs.path`: `spool:lives/7/source/0.mp4`, `object:lives/7/source/0.mp4`.
-    pub(crate) fn to_row(&self) -> String {
+    #[must_use]
+    pub fn to_row(&self) -> String {
         match self {
             Self::Spool(key) => format!("spool:{key}"),
             Self::Object(key) => format!("object:{key}"),
@@ -29,7 +30,8 @@ impl Place {
     }
 
     /// Reads the column back; `None` for what this program never wrote.
-    pub(crate) fn from_row(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn from_row(text: &str) -> Option<Self> {
         match text.split_once(':')? {
             ("spool", path) => ObjectKey::parse(path).map(Self::Spool),
             ("object", path) => ObjectKey::parse(path).map(Self::Object),
@@ -38,7 +40,8 @@ impl Place {
     }
 
     /// The key under which the object store has it, or will.
-    pub(crate) fn key(&self) -> &ObjectKey {
+    #[must_use]
+    pub fn key(&self) -> &ObjectKey {
         match self {
             Self::Spool(key) | Self::Object(key) => key,
         }
@@ -51,22 +54,30 @@ pub struct Places {
     /// Growing files.
     pub spool: PathBuf,
     /// Finished ones.
-    pub objects: Directory,
+    pub objects: Objects,
 }
 
 impl Places {
-    /// Where the file lies that a run's row names; `None` for a name that this program never wrote.
+    /// Where the file lies that a run's row names; `None` for a name that this program never wrote, and for
+    /// one in a bucket.
     #[must_use]
     pub fn path_of_row(&self, row: &str) -> Option<PathBuf> {
-        Place::from_row(row).map(|place| self.path(&place))
+        Place::from_row(row).and_then(|place| self.path(&place))
     }
 
-    /// The path of a file on this disk.
-    pub(crate) fn path(&self, place: &Place) -> PathBuf {
+    /// The path of a file on this disk; `None` for an object in a bucket.
+    #[must_use]
+    pub fn path(&self, place: &Place) -> Option<PathBuf> {
         match place {
-            Place::Spool(key) => self.spool.join(key.as_str()),
+            Place::Spool(key) => Some(self.spool_path(key)),
             Place::Object(key) => self.objects.path(key),
         }
+    }
+
+    /// Where an object grows before it is one.
+    #[must_use]
+    pub fn spool_path(&self, key: &ObjectKey) -> PathBuf {
+        self.spool.join(key.as_str())
     }
 }
 

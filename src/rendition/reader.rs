@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::file::FileRange;
+use super::object_range::ObjectRange;
 use super::shelf::Shelf;
 use crate::base::Timestamp;
 use crate::hls;
@@ -69,13 +70,27 @@ pub enum MediaBytes {
     Memory(Bytes),
     /// A range of the rendition's file.
     File(FileRange),
+    /// A range of a stored run.
+    Object(ObjectRange),
+}
+
+impl MediaBytes {
+    /// How many bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(range) => range.length,
+            Self::Object(range) => range.length,
+        }
+    }
 }
 
 /// A finished file that can be downloaded.
 #[derive(Clone, Debug)]
 pub struct Download {
     /// The whole file.
-    pub range: FileRange,
+    pub media: MediaBytes,
     /// A strong entity tag, quotes included.
     pub etag: String,
     /// When it became final.

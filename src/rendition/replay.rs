@@ -12,7 +12,8 @@ use super::place::{Place, Places};
 use super::reader::{Announced, Reader};
 use super::run::blocking;
 use super::seal::download;
-use super::shelf::{RunShelf, Shelf, Spot};
+use super::sending::Sending;
+use super::shelf::{RunShelf, Shelf, Source, Spot};
 use crate::hls::{self, SegmentMeta};
 use crate::store::{Run, RunState, Segment, Store, WholeRecording};
 
@@ -26,17 +27,16 @@ impl Reader {
     /// When rows or files cannot be read.
     pub async fn replay(
         store: &Store,
-        places: &Places,
+        sending: &Sending,
         recording: &WholeRecording,
     ) -> Result<Self, RenditionError> {
         let shelf = Arc::new(RwLock::new(Shelf::default()));
         let runs = source_runs(recording);
         let mut rows = Vec::new();
         for run in &runs {
-            let segments = store.segments(run.id).await?;
-            let stand = stand(places, run).await?;
+            let mut segments = store.segments(run.id).await?;
+            put_on_or_lose(&shelf, run, sending, store, &mut segments).await?;
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-            shelf.add_run(stand);
             rows.extend(
                 segments
                     .iter()
@@ -60,27 +60,85 @@ pub(super) fn source_runs(recording: &WholeRecording) -> Vec<Run> {
         .collect()
 }
 
-/// Opens a run's file for readers.
-pub(super) async fn stand(places: &Places, run: &Run) -> Result<RunShelf, RenditionError> {
+/// Puts a run on a shelf; when its file is gone, its segments are gaps and the other runs play. Answers where its
+/// bytes are read.
+pub(super) async fn put_on_or_lose(
+    shelf: &Arc<RwLock<Shelf>>,
+    run: &Run,
+    sending: &Sending,
+    store: &Store,
+    segments: &mut [Segment],
+) -> Result<Option<Source>, RenditionError> {
+    match put_on(shelf, run, sending, store).await {
+        Ok(source) => Ok(Some(source)),
+        Err(RenditionError::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::error!(
+                run = run.number,
+                place = run.path,
+                "the file of a run is gone"
+            );
+            segments.iter_mut().for_each(|segment| segment.gap = true);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a run on a shelf: its file or, once it is stored in a bucket, its object.
+async fn put_on(
+    shelf: &Arc<RwLock<Shelf>>,
+    run: &Run,
+    sending: &Sending,
+    store: &Store,
+) -> Result<Source, RenditionError> {
+    let source = source_of(sending.places(), run).await?;
+    let number = u32::try_from(run.number).unwrap_or(u32::MAX);
+    let in_spool = run.stored_at.is_none();
+    {
+        let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
+        shelf.add_run(RunShelf {
+            number,
+            init: Bytes::from(run.tracks.clone()),
+            download: (run.state == RunState::Final)
+                .then(|| download(run, &source))
+                .flatten(),
+            source: source.clone(),
+        });
+    }
+    if in_spool && sending.places().objects.s3().is_some() {
+        sending.tell_when_stored(run.id, number, shelf);
+        // It may have been stored before it could be told.
+        let now = store.run(run.id).await?;
+        if let Some(now) = now.filter(|now| now.stored_at.is_some()) {
+            let source = source_of(sending.places(), &now).await?;
+            let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
+            shelf.set_source(number, &source);
+        }
+    }
+    Ok(source)
+}
+
+/// Where a run's bytes are read.
+async fn source_of(places: &Places, run: &Run) -> Result<Source, RenditionError> {
     let place = Place::from_row(&run.path)
         .ok_or_else(|| RenditionError::Index(format!("run {} lies nowhere", run.id)))?;
-    let path = places.path(&place);
-    let object = places.objects.path(place.key());
-    let file = blocking(move || match File::open(path) {
+    let object = Source::Object(places.objects.clone(), place.key().clone());
+    let Some(path) = places.path(&place) else {
+        return Ok(object);
+    };
+    let other = places.objects.path(place.key());
+    let in_bucket = other.is_none() && run.state == RunState::Final;
+    let opened = blocking(move || match (File::open(path), other) {
         // The crash came between the rename into the object store and the row.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(object),
-        opened => opened,
-    })
-    .await?;
-    let file = Arc::new(file);
-    Ok(RunShelf {
-        number: u32::try_from(run.number).unwrap_or(u32::MAX),
-        init: Bytes::from(run.tracks.clone()),
-        download: (run.state == RunState::Final)
-            .then(|| download(run, Arc::clone(&file)))
-            .flatten(),
-        file,
-    })
+        (Err(error), Some(other)) if error.kind() == io::ErrorKind::NotFound => File::open(other),
+        (opened, _) => opened,
+    });
+    match opened.await {
+        Ok(file) => Ok(Source::File(Arc::new(file))),
+        // Stored since its row was read.
+        Err(error) if in_bucket && error.kind() == io::ErrorKind::NotFound => Ok(object),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Puts a segment on the shelf and says what the playlist must know of it.
@@ -90,7 +148,11 @@ pub(super) fn shelve(shelf: &mut Shelf, run: &Run, segment: &Segment) -> Segment
     let spot = Spot {
         run: number,
         offset: u64::try_from(segment.byte_offset).unwrap_or(0),
-        length: u64::try_from(segment.bytes).unwrap_or(0),
+        length: if segment.gap {
+            0
+        } else {
+            u64::try_from(segment.bytes).unwrap_or(0)
+        },
     };
     let first_of_run = !shelf.ends_with(number);
     shelf.add_segment(msn, spot);

@@ -6,6 +6,8 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -14,15 +16,26 @@ use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::replay::{shelve, source_runs, stand, variant};
+use super::replay::{put_on_or_lose, shelve, source_runs, variant};
 use super::run::{OpenRun, blocking, part_max_ms};
+use super::shelf::{PARTED_SEGMENTS, Source, Spot};
 use crate::av::{Ticks, Timescale, TrackKind, TrackSet};
 use crate::base::Timestamp;
 use crate::fmp4::{
-    self, Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex,
+    self, GROWING_HEADER, MDAT_OFFSET, Packager, PackagerConfig, PartIndex, PartTarget,
+    ResumeState, SegmentIndex,
 };
-use crate::hls::{self, PartMeta};
-use crate::store::{Run, RunState, WholeRecording};
+use crate::hls::PartMeta;
+use crate::store::{Run, RunState, Segment, WholeRecording};
+
+/// What the end of the server before this one has left of what it had written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survived {
+    /// All of it: it stopped in order, or was killed and the system lived on.
+    Written,
+    /// What it had synced for sure, of the rest something: the system went down under it.
+    Synced,
+}
 
 /// What lies in a run's file behind its last row.
 struct Leftover {
@@ -35,49 +48,26 @@ struct Leftover {
 
 impl Growing {
     /// The growing side of a recording that was not finished, ready for its encoder to come back or to be
-    /// finished. Also says when its file was last written.
+    /// finished. Also says when its file was last written. A run of which anything that was announced is lost
+    /// ends here: what comes next lies in a new one, so that no address ever answers other bytes.
     ///
     /// # Errors
     /// When rows or files cannot be read.
     pub async fn resume(
         plan: GrowingPlan,
         recording: &WholeRecording,
+        survived: Survived,
     ) -> Result<(Self, Option<Timestamp>), RenditionError> {
         let mut growing = Self::new(plan);
         growing.recording = Some(recording.recording.id);
         let runs = source_runs(recording);
-        let mut rows = Vec::new();
-        for run in &runs {
-            let segments = growing.plan.store.segments(run.id).await?;
-            let stand = stand(&growing.plan.places, run).await?;
-            let mut shelf = growing.shelf();
-            shelf.add_run(stand);
-            rows.extend(
-                segments
-                    .iter()
-                    .map(|segment| shelve(&mut shelf, run, segment)),
-            );
-        }
-        growing.window = hls::Window::from_segments(growing.plan.window(), rows);
-        growing.runs_made = u32::try_from(runs.len()).unwrap_or(u32::MAX);
         let mut written = None;
         for (at, run) in runs.iter().enumerate() {
-            if run.state == RunState::Final {
-                growing.finished_runs += 1;
-                growing.end = run.timeline_start + run.duration;
-                continue;
-            }
-            let (open, modified) = growing.reopen(run).await?;
-            growing.end = open.packager.end();
-            written = Some(modified);
-            if at + 1 == runs.len() {
-                growing.run = Some(open);
-            } else {
-                // Its successor exists: the crash came before it was sealed.
-                growing.unfinished.push(open);
-                growing.seal_runs().await?;
-            }
+            let last = at + 1 == runs.len();
+            written = growing.take_up(run, last, survived).await?.or(written);
         }
+        let made = runs.iter().map(|run| run.number + 1).max().unwrap_or(0);
+        growing.runs_made = u32::try_from(made).unwrap_or(u32::MAX);
         growing.shelf().cool();
         let variant = variant(&runs);
         let average = variant
@@ -88,43 +78,170 @@ impl Growing {
         Ok((growing, written))
     }
 
-    async fn reopen(&mut self, run: &Run) -> Result<(OpenRun, Timestamp), RenditionError> {
+    /// Takes up the next run in order; says when its file was last written, if it was growing.
+    async fn take_up(
+        &mut self,
+        run: &Run,
+        last: bool,
+        survived: Survived,
+    ) -> Result<Option<Timestamp>, RenditionError> {
+        let mut indexed = self.plan.store.indexed_segments(run.id).await?;
+        let (mut segments, mut indexes) = (Vec::new(), Vec::new());
+        for row in indexed.drain(..) {
+            let index = SegmentIndex::decode(&row.sample_index);
+            indexes.push(index.map_err(|error| RenditionError::Index(error.to_string()))?);
+            segments.push(row.segment);
+        }
+        self.put_home(run).await?;
+        let (sending, store) = (&self.plan.sending, &self.plan.store);
+        let source = put_on_or_lose(&self.shelf, run, sending, store, &mut segments).await?;
+        let there = source.is_some();
+        let mut lost = !there;
+        if let Some(Source::File(file)) = source
+            && run.state == RunState::Growing
+        {
+            lost |= self
+                .lose_beyond(run, file, &mut segments, &mut indexes)
+                .await?;
+        }
+        for segment in &segments {
+            let row = shelve(&mut self.shelf(), run, segment);
+            self.window.restore(row);
+        }
+        self.fix_part_target(&indexes);
+        self.shelve_parts(run, &segments, &indexes);
+        self.end = run.timeline_start + run.duration;
+        if run.state == RunState::Final {
+            self.finished_runs += 1;
+            return Ok(None);
+        }
+        if !there {
+            // Nothing is left to be made final; `griot check` says so.
+            return Ok(None);
+        }
+        let (open, modified) = self.reopen(run, &segments, indexes, survived).await?;
+        self.end = open.packager.end();
+        if last && !lost && survived == Survived::Written {
+            self.run = Some(open);
+        } else {
+            // What was announced is lost; or its successor exists, and the crash came before it was sealed.
+            self.seal(open);
+        }
+        Ok(Some(modified))
+    }
+
+    /// Back into the spool, to be sealed again: a file that was renamed into the object store before a crash
+    /// that came before its row.
+    async fn put_home(&self, run: &Run) -> Result<(), RenditionError> {
+        let Some(place @ Place::Spool(_)) = Place::from_row(&run.path) else {
+            return Ok(());
+        };
+        let spool = self.plan.sending.places().spool_path(place.key());
+        let Some(object) = self.plan.sending.places().objects.path(place.key()) else {
+            return Ok(());
+        };
+        let home = blocking(move || {
+            if run_is_away(&spool, &object) {
+                if let Some(folder) = spool.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                std::fs::rename(&object, &spool)?;
+            }
+            Ok(())
+        });
+        Ok(home.await?)
+    }
+
+    /// Makes gaps of the segments whose bytes the file has not got; says whether there are such.
+    async fn lose_beyond(
+        &self,
+        run: &Run,
+        file: Arc<File>,
+        segments: &mut [Segment],
+        indexes: &mut [SegmentIndex],
+    ) -> Result<bool, RenditionError> {
+        let length = blocking(move || Ok(file.metadata()?.len())).await?;
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        let whole = segments
+            .iter()
+            .take_while(|segment| segment.byte_offset + segment.bytes <= length)
+            .count();
+        let Some(first) = segments.get(whole) else {
+            return Ok(false);
+        };
+        let (msn, end) = (first.msn, first.byte_offset);
+        tracing::error!(
+            run = run.number,
+            segment.msn = msn,
+            segments = segments.len() - whole,
+            "segments are lost: the file is shorter than its rows say"
+        );
+        let empty = SegmentIndex::default();
+        let store = &self.plan.store;
+        store
+            .lose_segments(run.id, msn, end, &empty.encode())
+            .await?;
+        for (segment, index) in segments.iter_mut().zip(indexes).skip(whole) {
+            (segment.gap, segment.byte_offset, segment.bytes) = (true, end, 0);
+            *index = SegmentIndex::default();
+        }
+        Ok(true)
+    }
+
+    /// PART-TARGET as it was announced: it never changes, so the first run that has parts tells.
+    fn fix_part_target(&mut self, segments: &[SegmentIndex]) {
+        if self.part_target.is_none() {
+            self.part_target = announced_target(self.plan.part_max_ms, segments);
+            if let Some(PartTarget::Parts { duration }) = self.part_target {
+                self.window.set_part_target(Some(duration));
+            }
+        }
+    }
+
+    /// The parts of the newest segments can be fetched again: players may have read of them before the restart.
+    fn shelve_parts(&self, run: &Run, segments: &[Segment], indexes: &[SegmentIndex]) {
+        let number = u32::try_from(run.number).unwrap_or(u32::MAX);
+        let mut shelf = self.shelf();
+        let newest = segments.len().saturating_sub(PARTED_SEGMENTS);
+        for (segment, index) in segments.iter().zip(indexes).skip(newest) {
+            let mut offset = u64::try_from(segment.byte_offset).unwrap_or(0);
+            let msn = u64::try_from(segment.msn).unwrap_or(0);
+            for (at, part) in index.parts.iter().enumerate() {
+                let spot = Spot {
+                    run: number,
+                    offset,
+                    length: u64::from(part.length),
+                };
+                offset += spot.length;
+                if !segment.gap {
+                    shelf.add_part(msn, at, Some(spot), Bytes::new());
+                }
+            }
+        }
+    }
+
+    async fn reopen(
+        &mut self,
+        run: &Run,
+        rows: &[Segment],
+        mut segments: Vec<SegmentIndex>,
+        survived: Survived,
+    ) -> Result<(OpenRun, Timestamp), RenditionError> {
         let plan = self.plan.clone();
-        let indexed = plan.store.indexed_segments(run.id).await?;
         let place = Place::from_row(&run.path)
             .ok_or_else(|| RenditionError::Index(format!("run {} lies nowhere", run.id)))?;
-        let known_end = indexed
+        let known_end = rows
             .last()
-            .map(|row| row.segment.byte_offset + row.segment.bytes)
+            .map(|row| row.byte_offset + row.bytes)
             .and_then(|end| u64::try_from(end).ok());
-        let (path, object) = (
-            plan.places.path(&place),
-            plan.places.objects.path(place.key()),
-        );
-        let leftover = blocking(move || {
-            if !path.exists() && object.exists() {
-                // Renamed into the object store, but the crash came before the row: back, to be sealed again.
-                std::fs::rename(&object, &path)?;
-            }
-            read_leftover(&path, known_end)
-        })
-        .await?;
+        let path = plan.sending.places().spool_path(place.key());
+        let leftover = blocking(move || read_leftover(&path, known_end, survived)).await?;
 
-        let mut segments = Vec::with_capacity(indexed.len() + 1);
-        for row in &indexed {
-            let index = SegmentIndex::decode(&row.sample_index);
-            segments.push(index.map_err(|error| RenditionError::Index(error.to_string()))?);
-        }
         let done = segments.len();
         segments.extend(split(done, leftover.parts));
-        let target = announced_target(plan.part_max_ms, &segments);
-        self.part_target = target;
-        if let Some(PartTarget::Parts { duration }) = target {
-            self.window.set_part_target(Some(duration));
-        }
-
+        self.fix_part_target(&segments);
         let tracks = leftover.tracks;
-        let target = target.unwrap_or(PartTarget::Measuring);
+        let target = self.part_target.unwrap_or(PartTarget::Measuring);
         let state = ResumeState::after(target, run.timeline_start, &segments);
         let config = PackagerConfig {
             part_max_ms: part_max_ms(&plan, self.part_target),
@@ -135,6 +252,9 @@ impl Growing {
         open.rewind_segment(leftover.from);
         if done == 0 {
             self.window.start_run(number, number > 0);
+            if segments.len() > done {
+                self.window.start_session(run.started_at);
+            }
         }
         for segment in segments.drain(done..) {
             self.put_back(&mut open, segment);
@@ -161,13 +281,25 @@ impl Growing {
     }
 }
 
-fn read_leftover(path: &std::path::Path, known_end: Option<u64>) -> io::Result<Leftover> {
+/// Whether a run's file lies among the objects although its row says spool.
+fn run_is_away(spool: &Path, object: &Path) -> bool {
+    !spool.exists() && object.exists()
+}
+
+fn read_leftover(path: &Path, known_end: Option<u64>, survived: Survived) -> io::Result<Leftover> {
     let mut reader = File::open(path)?;
     let modified = reader.metadata()?.modified()?;
     let head = fmp4::scan_head(&mut reader).map_err(io::Error::other)?;
     let from = known_end.unwrap_or(head.length);
-    let scan = fmp4::scan_parts(&mut reader, head, known_end).map_err(io::Error::other)?;
-    let file = RunFile::resume(path, scan.data_end)?;
+    let mut scan = fmp4::scan_parts(&mut reader, head, known_end).map_err(io::Error::other)?;
+    if survived == Survived::Synced {
+        // Headers may have reached the disk and what they announce not: what was not synced is not trusted.
+        scan.parts.clear();
+        scan.data_end = from;
+    }
+    let was_final = scan.head.finalised_end.is_some();
+    let growing = was_final.then_some((MDAT_OFFSET, GROWING_HEADER));
+    let file = RunFile::resume(path, scan.data_end, growing)?;
     let since_1970 = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Leftover {
         file,

@@ -1,28 +1,38 @@
 //! Writes the rows of finished segments behind the live's back, in order, until the database takes them.
 //!
-//! A slow or absent database never slows a live: the owner task only hands rows over.
+//! A slow or absent database, or a disk that is slow to sync, never slows a live: the owner task only hands
+//! rows over. A row is written once its bytes are synced, so that it points at them after a power loss too.
 
-use std::time::Duration;
+use std::fs::File;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::base::{ErrorKind, Tasks};
-use crate::store::{Segment, Store};
+use super::run::blocking;
+use super::sending::Feed;
+use crate::base::Tasks;
+use crate::store::{Segment, Store, insist};
 
-/// How long a refused row waits before the next try, doubled up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// A row on its way: the segment and its sample index.
-type Work = (Segment, Vec<u8>);
+/// A finished segment on its way to its row.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) row: Segment,
+    /// Its sample index, encoded.
+    pub(super) index: Vec<u8>,
+    /// What holds its bytes.
+    pub(super) file: Option<Arc<File>>,
+    /// Told how far the file is synced.
+    pub(super) feed: Option<Feed>,
+}
 
 /// The queue of one rendition's segment rows.
 #[derive(Debug)]
 pub(super) struct SegmentRows {
     // About 1,024 segments are an hour and more. Full: the database was away that long; the row is
     // dropped and counted, and finishing finds the segment by scanning the file.
-    to_writer: mpsc::Sender<Work>,
+    to_writer: mpsc::Sender<Finished>,
     writer: JoinHandle<()>,
 }
 
@@ -31,13 +41,13 @@ impl SegmentRows {
         let (to_writer, rows) = mpsc::channel(1_024);
         Self {
             to_writer,
-            writer: tasks.spawn(write(store, rows)),
+            writer: tasks.spawn(write(store, rows, tasks.stopping())),
         }
     }
 
     /// Hands a row over; never waits.
-    pub(super) fn append(&self, segment: Segment, index: Vec<u8>) {
-        if let Err(refused) = self.to_writer.try_send((segment, index)) {
+    pub(super) fn append(&self, segment: Finished) {
+        if let Err(refused) = self.to_writer.try_send(segment) {
             metrics::counter!("griot_segment_rows_dropped_total").increment(1);
             tracing::error!(error = %refused, "a segment's row is lost; its bytes are in the file");
         }
@@ -52,18 +62,26 @@ impl SegmentRows {
     }
 }
 
-async fn write(store: Store, mut rows: mpsc::Receiver<Work>) {
-    while let Some((segment, index)) = rows.recv().await {
-        let mut pause = FIRST_PAUSE;
-        while let Err(error) = store.append_segment(&segment, &index).await {
-            metrics::counter!("griot_segment_row_errors_total").increment(1);
-            if error.kind() != ErrorKind::Unavailable {
-                tracing::error!(%error, segment.msn, "the database refuses a segment's row");
-                break;
+async fn write(store: Store, mut rows: mpsc::Receiver<Finished>, stopping: CancellationToken) {
+    while let Some(finished) = rows.recv().await {
+        let (segment, index) = (&finished.row, &finished.index);
+        if let Some(file) = finished.file {
+            match blocking(move || file.sync_data()).await {
+                Ok(()) => {
+                    let end = u64::try_from(segment.byte_offset + segment.bytes).unwrap_or(0);
+                    finished.feed.iter().for_each(|feed| feed.synced(end));
+                }
+                Err(error) => {
+                    // The bytes can be read, and a power loss is not certain: the row is worth more than nothing.
+                    metrics::counter!("griot_sync_errors_total").increment(1);
+                    tracing::error!(%error, segment.msn, "a rendition file could not be synced");
+                }
             }
-            tracing::warn!(%error, segment.msn, "the database is away; the row waits");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let written = insist(&stopping, || store.append_segment(segment, index)).await;
+        if let Err(error) = written {
+            metrics::counter!("griot_segment_row_errors_total").increment(1);
+            tracing::error!(%error, segment.msn, "a segment has no row; its bytes are in the file");
         }
     }
 }

@@ -1,22 +1,26 @@
 //! One run while it grows: its packager, its file, its rows.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::rows::SegmentRows;
-use super::shelf::{RunShelf, Spot};
+use super::rows::{Finished, SegmentRows};
+use super::sending::Feed;
+use super::shelf::{RunShelf, Source, Spot};
 use crate::av::{Part, Ticks, TrackSet};
 use crate::base::RunId;
 use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
 use crate::hls::SegmentMeta;
-use crate::store::{NewRun, Segment};
+use crate::store::{NewRun, Run, Segment, StoreError};
+
+/// How long the row of a new run may take while media waits for it.
+const ROW_WITHIN: Duration = Duration::from_secs(2);
 
 /// A run that media is appended to.
 #[derive(Debug)]
@@ -29,13 +33,32 @@ pub(super) struct OpenRun {
     /// `None` only while a blocking task works on it; for good if that task broke.
     file: Option<RunFile>,
     rows: SegmentRows,
+    /// Where the run goes to a bucket: told how far the file is synced.
+    feed: Option<Feed>,
     /// The open segment: what of it is in the file, and where it begins.
     parts: Vec<PartIndex>,
     segment_offset: u64,
     /// Whether the disk refused a part of it: players are told that it is missing (EXT-X-GAP).
     lost_parts: bool,
-    /// Whether a sync is on its way: one at a time is enough, the next one covers what it missed.
-    syncing: Arc<AtomicBool>,
+}
+
+/// A run that nothing is appended to any more.
+#[derive(Debug)]
+pub(super) struct ClosedRun {
+    pub(super) id: RunId,
+    pub(super) number: u32,
+    pub(super) tracks: TrackSet,
+    pub(super) place: Place,
+    pub(super) feed: Option<Feed>,
+    pub(super) file: RunFile,
+    head_bytes: u64,
+}
+
+impl ClosedRun {
+    /// Whether not a single part is in its file.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file.end() <= self.head_bytes
+    }
 }
 
 impl OpenRun {
@@ -46,7 +69,6 @@ impl OpenRun {
         frame_rate_hint: Option<f64>,
     ) -> Result<Self, RenditionError> {
         let plan = &growing.plan;
-        let number = growing.runs_made;
         let config = PackagerConfig {
             part_max_ms: part_max_ms(plan, growing.part_target),
         };
@@ -58,22 +80,24 @@ impl OpenRun {
                 Packager::resume(config, tracks.clone(), state, frame_rate_hint)?
             }
         };
-        let place = Place::growing(plan.live, plan.rendition, number);
-        let (path, head) = (plan.places.path(&place), packager.head());
+        let head = packager.head();
         let head_bytes = head.len() as u64;
-        let made_at = path.clone();
-        let file = blocking(move || RunFile::create(&path, &head)).await?;
+        let (number, place, file) = make_file(plan, growing.claim, growing.runs_made, head).await?;
+        let id = growing.claim.map(|(_, id)| id);
+        let id = id.unwrap_or_else(|| RunId(plan.ids.next()));
+        growing.claim = Some((number, id));
+        let plan = &growing.plan;
         let recording = growing.recording.ok_or_else(|| {
             RenditionError::Index("there is no recording to belong to".to_owned())
         })?;
         let row = NewRun {
-            id: RunId(plan.ids.next()),
+            id,
             recording_id: recording,
             rendition: plan.rendition.to_owned(),
             number: i64::from(number),
             path: place.to_row(),
             timeline_start: growing.end,
-            started_at: plan.clock.now(),
+            started_at: growing.session_began.unwrap_or_else(|| plan.clock.now()),
             video_codec: tracks
                 .video
                 .as_ref()
@@ -89,17 +113,16 @@ impl OpenRun {
             head_bytes: i64::try_from(head_bytes).unwrap_or(i64::MAX),
         };
         // Object first, row second: a file without a row is swept at the next start.
-        let row = match plan.store.create_run(&row).await {
-            Ok(row) => row,
-            Err(error) => {
-                // The next try makes the same file anew.
-                blocking(move || std::fs::remove_file(made_at)).await?;
-                return Err(error.into());
-            }
+        // When the row is late or refused it may be there all the same: the next try asks with the same claim.
+        let row = match timeout(ROW_WITHIN, make_row(plan, &row)).await {
+            Ok(made) => made?,
+            Err(_) => return Err(RenditionError::Pending),
         };
+        growing.claim = None;
+        growing.runs_made = number + 1;
+        let plan = &growing.plan;
         tracing::info!(run = number, codecs = %row.codecs, "a run begins");
         let run = Self::new(plan, row.id, number, packager, place, file);
-        growing.runs_made += 1;
         Ok(run)
     }
 
@@ -117,13 +140,13 @@ impl OpenRun {
             number,
             tracks: packager.init().tracks.clone(),
             packager,
-            place,
             segment_offset: file.end(),
+            feed: plan.sending.grow(id, place.key().clone(), file.shared()),
+            place,
             file: Some(file),
             rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
             lost_parts: false,
-            syncing: Arc::default(),
         }
     }
 
@@ -132,7 +155,7 @@ impl OpenRun {
         Some(RunShelf {
             number: self.number,
             init: self.packager.init().bytes.clone(),
-            file: self.file.as_ref()?.shared(),
+            source: Source::File(self.file.as_ref()?.shared()),
             download: None,
         })
     }
@@ -193,7 +216,7 @@ impl OpenRun {
         self.lost_parts
     }
 
-    /// The open segment is complete: row on its way, sync on its way. Answers where it lies.
+    /// The open segment is complete: it is synced, then gets its row, in the background. Answers where it lies.
     pub(super) fn end_segment(&mut self, segment: &SegmentMeta) -> Spot {
         let index = SegmentIndex {
             parts: std::mem::take(&mut self.parts),
@@ -210,33 +233,27 @@ impl OpenRun {
             date_time: segment.date_time,
             gap: segment.gap,
         };
-        self.rows.append(row, index.encode());
-        self.sync();
+        self.rows.append(Finished {
+            row,
+            index: index.encode(),
+            file: self.file.as_ref().map(RunFile::shared),
+            feed: self.feed.clone(),
+        });
         spot
     }
 
-    /// Makes what is written survive a power loss, in the background.
-    fn sync(&self) {
-        let Some(file) = self.file.as_ref().map(RunFile::shared) else {
-            return;
-        };
-        if self.syncing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let syncing = Arc::clone(&self.syncing);
-        // Its end is told by the flag; the file itself says nothing new.
-        drop(tokio::task::spawn_blocking(move || {
-            if let Err(error) = file.sync_data() {
-                tracing::error!(%error, "a rendition file could not be synced");
-            }
-            syncing.store(false, Ordering::Release);
-        }));
-    }
-
-    /// Hands over what sealing needs, once every row is committed.
-    pub(super) async fn into_parts(self) -> Option<(RunId, u32, TrackSet, Place, RunFile)> {
+    /// Hands over what sealing needs, once every row is committed; `None` if the file was lost by a broken task.
+    pub(super) async fn close(self) -> Option<ClosedRun> {
         self.rows.flush().await;
-        Some((self.id, self.number, self.tracks, self.place, self.file?))
+        Some(ClosedRun {
+            id: self.id,
+            number: self.number,
+            head_bytes: self.packager.head().len() as u64,
+            tracks: self.tracks,
+            place: self.place,
+            feed: self.feed,
+            file: self.file?,
+        })
     }
 
     /// Commits rows and syncs the file; the run stays as it is on disk.
@@ -246,6 +263,50 @@ impl OpenRun {
             return Ok(());
         };
         blocking(move || file.shared().sync_all()).await
+    }
+}
+
+/// Makes the file that was claimed, anew; or that of run `number`, or of the first number behind it that is free.
+async fn make_file(
+    plan: &GrowingPlan,
+    claim: Option<(u32, RunId)>,
+    number: u32,
+    head: Bytes,
+) -> Result<(u32, Place, RunFile), RenditionError> {
+    let mut number = claim.map_or(number, |(claimed, _)| claimed);
+    loop {
+        let place = Place::growing(plan.live, plan.rendition, number);
+        let (path, head) = (plan.sending.places().spool_path(place.key()), head.clone());
+        let object = plan.sending.places().objects.path(place.key());
+        let made = blocking(move || {
+            if claim.is_some() {
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            if object.is_some_and(|object| object.exists()) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            RunFile::create(&path, &head)
+        });
+        match made.await {
+            Ok(file) => return Ok((number, place, file)),
+            // No row of ours names it, or its number would be taken: whatever it is, it stays as it is.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The row of a new run; of an earlier try with the same id, if that was committed.
+async fn make_row(plan: &GrowingPlan, new: &NewRun) -> Result<Run, StoreError> {
+    match plan.store.create_run(new).await {
+        Err(StoreError::Conflict(name)) => match plan.store.run(new.id).await? {
+            Some(row) if row.tracks == new.tracks && row.number == new.number => Ok(row),
+            _ => Err(StoreError::Conflict(name)),
+        },
+        made => made,
     }
 }
 

@@ -1,45 +1,97 @@
 //! Makes a run final: index appended, header patched, file handed to the object store, row last.
 
 use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::error::RenditionError;
 use super::file::{FileRange, RunFile};
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::reader::Download;
-use super::run::blocking;
+use super::reader::{Download, MediaBytes};
+use super::run::{ClosedRun, OpenRun, blocking};
+use super::shelf::{Shelf, Source};
+use super::sweep::leave_folders;
 use crate::av::TrackSet;
-use crate::base::{RunId, Timestamp};
+use crate::base::{ErrorKind, Timestamp};
 use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
-use crate::store::{IndexedSegment, Run, RunChange};
+use crate::store::{IndexedSegment, Run, RunChange, StoreError};
+
+/// How long [`Growing::finish`] waits for the files: a second is much for twelve hours of media.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a file that cannot be made final waits for the next try, doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What became of a closed run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sealed {
+    /// It is an MP4.
+    Final,
+    /// It held no media and is gone.
+    Discarded,
+    /// It cannot be made final.
+    Broken,
+    /// The server stops; the next start makes it final.
+    Parked,
+}
 
 impl Growing {
-    /// Seals every run that is closed. What fails stays for the next try.
-    pub(super) async fn seal_runs(&mut self) -> Result<(), RenditionError> {
-        while let Some(run) = self.unfinished.pop() {
-            let Some((id, number, tracks, place, file)) = run.into_parts().await else {
-                continue;
-            };
-            let download = seal(&self.plan, id, &tracks, &place, file).await?;
-            self.shelf().set_download(number, download);
-            self.finished_runs += 1;
-        }
-        Ok(())
+    /// Makes a closed run final beside the live: however long disk or database take, media goes on.
+    pub(super) fn seal(&mut self, run: OpenRun) {
+        let (plan, shelf) = (self.plan.clone(), Arc::clone(&self.shelf));
+        let sealing = self.plan.tasks.spawn(seal_at_last(plan, shelf, run));
+        self.sealing.push(sealing);
     }
 
     /// Ends the rendition: ENDLIST at once, then the files. Answers whether anything was recorded.
     ///
     /// # Errors
-    /// When a file could not be made final; rows say so, and the next start tries again.
+    /// `Pending` when the files are not final in time: [`Growing::finished`] then waits for them.
     pub async fn finish(&mut self) -> Result<bool, RenditionError> {
-        let ended = self.end_session().await;
+        if let Err(error) = self.end_session().await {
+            tracing::error!(%error, "the last part could not be recorded");
+        }
         self.window.end();
         self.announce();
         self.shelf().cool();
-        ended?;
-        self.unfinished.extend(self.run.take());
-        self.seal_runs().await?;
+        if let Some(run) = self.run.take() {
+            self.seal(run);
+        }
+        match timeout(FINISH_WITHIN, self.finished()).await {
+            Ok(finished) => finished,
+            Err(_) => Err(RenditionError::Pending),
+        }
+    }
+
+    /// Waits until no file is left to be made final: a full disk has room again, the database is back. Answers
+    /// whether anything was recorded. Cancel safe.
+    ///
+    /// # Errors
+    /// `Pending` when the server stops before.
+    pub async fn finished(&mut self) -> Result<bool, RenditionError> {
+        while let Some(sealing) = self.sealing.last_mut() {
+            let sealed = sealing.await;
+            self.sealing.pop();
+            match sealed {
+                Ok(Sealed::Final) => self.finished_runs += 1,
+                Ok(Sealed::Discarded | Sealed::Broken) => {}
+                Ok(Sealed::Parked) => self.parked_runs += 1,
+                Err(error) => tracing::error!(%error, "a task that makes a run final broke"),
+            }
+        }
+        if self.parked_runs > 0 {
+            return Err(RenditionError::Pending);
+        }
         Ok(self.finished_runs > 0)
+    }
+
+    /// Whether no file is left to be made final.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.sealing.is_empty() && self.parked_runs == 0
     }
 
     /// Ends a rendition that never had media.
@@ -61,28 +113,105 @@ impl Growing {
     }
 }
 
-/// Makes the file of run `id` final. Doing it again after a crash at any step is right.
-pub(super) async fn seal(
-    plan: &GrowingPlan,
-    id: RunId,
-    tracks: &TrackSet,
-    place: &Place,
-    mut file: RunFile,
-) -> Result<Download, RenditionError> {
+/// Seals until it is done, or never can be.
+async fn seal_at_last(plan: GrowingPlan, shelf: Arc<RwLock<Shelf>>, run: OpenRun) -> Sealed {
+    let stopping = plan.tasks.stopping();
+    let Some(mut run) = run.close().await else {
+        return Sealed::Broken;
+    };
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let sealed = match run.is_empty() {
+            true => discard(&plan, &run).await.map(|()| None),
+            false => seal(&plan, &mut run).await.map(Some),
+        };
+        match sealed {
+            Ok(None) => return Sealed::Discarded,
+            Ok(Some(download)) => {
+                shelf
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .set_download(run.number, download);
+                plan.sending.tell_when_stored(run.id, run.number, &shelf);
+                return Sealed::Final;
+            }
+            Err(error) if is_lasting(&error) => {
+                tracing::error!(%error, run = run.number, "a run cannot be made final");
+                return Sealed::Broken;
+            }
+            Err(error) => {
+                metrics::counter!("griot_seal_retries_total").increment(1);
+                tracing::warn!(%error, run = run.number, "a run is not final yet");
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Sealed::Parked,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+/// Whether trying again cannot help: what is wrong is in the file or its rows, not with disk or database.
+fn is_lasting(error: &RenditionError) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, Other, UnexpectedEof};
+    match error {
+        RenditionError::File(error) => {
+            matches!(error.kind(), InvalidData | NotFound | Other | UnexpectedEof)
+        }
+        RenditionError::Store(error) => error.kind() != ErrorKind::Unavailable,
+        RenditionError::Pending => false,
+        RenditionError::Packaging(_) | RenditionError::Index(_) => true,
+    }
+}
+
+/// Removes a run without media: nobody was ever told of it. Row first, so that none points at a missing file.
+async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionError> {
+    match plan.store.discard_run(run.id).await {
+        // An earlier try was committed.
+        Ok(()) | Err(StoreError::NotFound) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let (spool, path) = (
+        plan.sending.places().spool.clone(),
+        run.file.path().to_owned(),
+    );
+    let gone = blocking(move || {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => leave_folders(&spool, &path),
+        }
+        Ok(())
+    });
+    Ok(gone.await?)
+}
+
+/// Makes the file of a run final and lets go of it: the directory has it then, a bucket will. Doing it again after a crash at any step is right.
+async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, RenditionError> {
+    let (id, place) = (run.id, &run.place);
     let rows = plan.store.indexed_segments(id).await?;
-    let (places, tracks, key) = (plan.places.clone(), tracks.clone(), place.key().clone());
+    let places = plan.sending.places();
+    let (spool, directory) = (places.spool.clone(), places.objects.directory().cloned());
+    let in_directory = directory.is_some();
+    let (tracks, key) = (run.tracks.clone(), place.key().clone());
+    let mut file = run.file.clone();
     let has_video = tracks.video.is_some();
     let (length, finalised, shared) = blocking(move || {
         let finalised = index(&tracks, &rows, &file)?;
         let length = file.seal(&finalised.moov, &finalised.mdat_header, MDAT_OFFSET)?;
-        places.objects.adopt(file.path(), &key)?;
+        if let Some(directory) = directory {
+            directory.adopt(file.path(), &key)?;
+            leave_folders(&spool, file.path());
+        }
         Ok((length, finalised, file.shared()))
     })
     .await?;
     let now = plan.clock.now();
     let etag = format!("\"{id:x}-{length:x}\"", id = id.0);
     let change = RunChange {
-        path: Some(Place::Object(place.key().clone()).to_row()),
+        // Into a bucket it has yet to be sent.
+        path: in_directory.then(|| Place::Object(place.key().clone()).to_row()),
+        stored_at: in_directory.then_some(now),
         bytes: Some(i64::try_from(length).unwrap_or(i64::MAX)),
         duration: Some(finalised.duration),
         etag: Some(etag.clone()),
@@ -94,8 +223,13 @@ pub(super) async fn seal(
         frames = finalised.video_frames,
         "a run is final"
     );
+    // The row is committed: what follows may take its time.
+    match &run.feed {
+        Some(feed) => feed.sealed(),
+        None => plan.sending.adopted(id, place.key().clone()),
+    }
     Ok(Download {
-        range: FileRange::new(shared, 0, length),
+        media: MediaBytes::File(FileRange::new(shared, 0, length)),
         etag,
         modified: now,
         has_video,
@@ -122,9 +256,9 @@ fn index(tracks: &TrackSet, rows: &[IndexedSegment], file: &RunFile) -> io::Resu
 }
 
 /// The download of a run that is final already.
-pub(super) fn download(run: &Run, file: std::sync::Arc<std::fs::File>) -> Option<Download> {
+pub(super) fn download(run: &Run, source: &Source) -> Option<Download> {
     Some(Download {
-        range: FileRange::new(file, 0, u64::try_from(run.bytes).ok()?),
+        media: source.range(0, u64::try_from(run.bytes).ok()?),
         etag: run.etag.clone()?,
         modified: run.finished_at.unwrap_or(Timestamp(0)),
         has_video: run.video_codec.is_some(),

@@ -1,4 +1,4 @@
-//! Where the media of a rendition is to be found: in memory while it is hot, in its file always.
+//! Where the media of a rendition is to be found: in memory while it is hot, in its file, in its object.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::file::FileRange;
+use super::object_range::ObjectRange;
 use super::reader::{Download, MediaBytes};
+use crate::objects::{ObjectKey, Objects};
 
 /// Bytes of parts kept in memory: at 6 Mbit/s the last 1.4 s, which is what low-latency players ask for.
 const HOT_BYTES: usize = 1 << 20;
@@ -15,16 +17,39 @@ const HOT_BYTES: usize = 1 << 20;
 const HOT_PARTS: usize = 3;
 /// Segments whose parts can be addressed; the playlist lists parts for the last three target durations (18 s),
 /// and no segment but the first three is shorter than 3.2 s.
-const PARTED_SEGMENTS: usize = 12;
+pub(super) const PARTED_SEGMENTS: usize = 12;
 
 /// One file of the rendition.
 #[derive(Clone, Debug)]
 pub(super) struct RunShelf {
     pub(super) number: u32,
     pub(super) init: Bytes,
-    pub(super) file: Arc<File>,
+    pub(super) source: Source,
     /// Once the file is final.
     pub(super) download: Option<Download>,
+}
+
+/// Where the bytes of a run are read.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// On this disk; open, so a rename does not matter.
+    File(Arc<File>),
+    /// In the object store.
+    Object(Objects, ObjectKey),
+}
+
+impl Source {
+    pub(super) fn range(&self, offset: u64, length: u64) -> MediaBytes {
+        match self {
+            Self::File(file) => MediaBytes::File(FileRange::new(Arc::clone(file), offset, length)),
+            Self::Object(objects, key) => MediaBytes::Object(ObjectRange::new(
+                objects.clone(),
+                key.clone(),
+                offset,
+                length,
+            )),
+        }
+    }
 }
 
 /// A range of a run's file.
@@ -41,7 +66,7 @@ pub(super) struct Shelf {
     runs: Vec<RunShelf>,
     /// Media sequence number of `segments[0]`.
     first_msn: u64,
-    /// Finished segments, numbered without a hole.
+    /// Finished segments, numbered without a hole. A spot without length is a gap.
     segments: Vec<Spot>,
     /// Parts of the segments from `parted_from` on, the open one last; `None` is a part that the disk refused.
     parted_from: u64,
@@ -58,6 +83,16 @@ impl Shelf {
     pub(super) fn set_download(&mut self, number: u32, download: Download) {
         if let Some(run) = self.runs.iter_mut().find(|run| run.number == number) {
             run.download = Some(download);
+        }
+    }
+
+    /// The run is stored: from now on its bytes come from there, and nothing holds its file open.
+    pub(super) fn set_source(&mut self, number: u32, source: &Source) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.number == number) {
+            run.source = source.clone();
+            if let Some(download) = &mut run.download {
+                download.media = source.range(0, download.media.length());
+            }
         }
     }
 
@@ -114,7 +149,8 @@ impl Shelf {
     pub(super) fn segment(&self, run: u32, msn: u64) -> Option<MediaBytes> {
         let index = usize::try_from(msn.checked_sub(self.first_msn)?).ok()?;
         let spot = *self.segments.get(index)?;
-        (spot.run == run).then(|| self.range(spot)).flatten()
+        let there = spot.run == run && spot.length > 0;
+        there.then(|| self.range(spot)).flatten()
     }
 
     pub(super) fn part(&self, run: u32, msn: u64, part: usize) -> Option<MediaBytes> {
@@ -135,11 +171,7 @@ impl Shelf {
 
     fn range(&self, spot: Spot) -> Option<MediaBytes> {
         let run = self.run(spot.run)?;
-        Some(MediaBytes::File(FileRange::new(
-            Arc::clone(&run.file),
-            spot.offset,
-            spot.length,
-        )))
+        Some(run.source.range(spot.offset, spot.length))
     }
 
     fn run(&self, number: u32) -> Option<&RunShelf> {
@@ -156,7 +188,7 @@ mod tests {
         shelf.add_run(RunShelf {
             number: 0,
             init: Bytes::from_static(b"init"),
-            file: Arc::new(tempfile::tempfile().expect("a scratch file")),
+            source: Source::File(Arc::new(tempfile::tempfile().expect("a scratch file"))),
             download: None,
         });
         shelf

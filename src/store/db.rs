@@ -1,14 +1,17 @@
 //! Opening, migrating and closing; one enum of two native pools and the macros that dispatch on it.
 
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Database, Pool};
+use sqlx::{Connection, Database, Pool};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::StoreError;
 
@@ -19,6 +22,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Readers beside the one writer; more only queue on two cores.
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 10;
+/// How long a start waits for PostgreSQL's machine to take the connection: the pool would try for as long as
+/// [`ACQUIRE_TIMEOUT`], and who started griot by hand shall hear of a wrong address at once.
+const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a start waits for PostgreSQL to let us in once its machine has answered.
+const GREET_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where sqlx notes what it has applied.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
@@ -209,6 +217,7 @@ async fn open_postgres(
 ) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| StoreError::Config(format!("database address: {error}")))?;
+    greet(&options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -216,6 +225,46 @@ async fn open_postgres(
         .await?;
     migrate(&sqlx::migrate!("migrations/postgres"), &pool, progress).await?;
     Ok(Db::Postgres(pool))
+}
+
+/// One connection, made and closed: what does not work is said at once.
+async fn greet(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let late = |what: &str| {
+        let said = format!("{what} did not answer in time");
+        StoreError::Unavailable(sqlx::Error::Io(io::Error::new(
+            io::ErrorKind::TimedOut,
+            said,
+        )))
+    };
+    if options.get_socket().is_none() && !options.get_host().starts_with('/') {
+        let address = (options.get_host(), options.get_port());
+        let reached = timeout(REACH_TIMEOUT, TcpStream::connect(address)).await;
+        drop(
+            reached
+                .map_err(|_| late("its machine"))?
+                .map_err(sqlx::Error::Io)?,
+        );
+    }
+    let greeted = timeout(GREET_TIMEOUT, PgConnection::connect_with(options)).await;
+    let connection = greeted.map_err(|_| late("PostgreSQL"))?.map_err(refused)?;
+    // The server notices by itself when saying goodbye fails.
+    drop(connection.close().await);
+    Ok(())
+}
+
+/// PostgreSQL answers and does not let us in: a wrong password, user or database is for the operator to mend.
+fn refused(error: sqlx::Error) -> StoreError {
+    match &error {
+        // 28 invalid authorization, 3D invalid catalog name. Their messages hold names, never the password.
+        sqlx::Error::Database(said)
+            if said
+                .code()
+                .is_some_and(|code| code.starts_with("28") || code.starts_with("3D")) =>
+        {
+            StoreError::Config(said.message().to_owned())
+        }
+        _ => error.into(),
+    }
 }
 
 async fn migrate<DB>(

@@ -8,6 +8,7 @@ mod column;
 mod db;
 mod error;
 mod gaps;
+mod insist;
 mod lives;
 mod places;
 mod posts;
@@ -16,6 +17,7 @@ mod runs;
 #[cfg(test)]
 mod scratch;
 mod segments;
+mod sending;
 mod sessions;
 #[cfg(test)]
 mod statements;
@@ -26,6 +28,7 @@ mod users;
 pub use db::{Config, Migrating, Store};
 pub use error::StoreError;
 pub use gaps::{Gap, GapCause, NewGap};
+pub(crate) use insist::insist;
 pub use lives::{EndReason, Live, LiveChange, LiveFilter, LiveStatus, NewLive, Page};
 pub use places::{Commune, GeoSeed, Prefecture, Quartier, Region, SeedPlace};
 pub use posts::{LivePost, Post, PostAuthor};
@@ -34,6 +37,7 @@ pub use runs::{NewRun, Run, RunChange, RunState};
 #[cfg(test)]
 pub(crate) use scratch::scratch_store;
 pub use segments::{IndexedSegment, Segment};
+pub use sending::{RunPart, RunUpload};
 pub use sessions::{NewSession, PublishSession};
 pub use stream_keys::StreamKey;
 pub use tokens::RefreshToken;

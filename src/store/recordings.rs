@@ -1,6 +1,6 @@
 //! Recordings: what a live leaves behind.
 
-use super::db::{in_tx, one, read, sql, write};
+use super::db::{in_tx, one, read, sql, unsigned, write};
 use super::{Gap, Run, Store, StoreError};
 use crate::base::{LiveId, RecordingId, Timestamp};
 
@@ -54,7 +54,10 @@ sql! {
     SET_STATE = "update recordings set state = $2,
             ready_at = case when $2 = 'ready' then coalesce(ready_at, $3) else ready_at end
         where id = $1";
-    SET_STORED = "update recordings set stored_at = $2 where id = $1";
+    EXISTS = "select count(*) from recordings where id = $1";
+    SET_STORED = "update recordings set stored_at = $2
+        where id = $1 and stored_at is null and not exists
+            (select 1 from runs where recording_id = $1 and stored_at is null)";
 }
 
 impl Store {
@@ -119,7 +122,7 @@ impl Store {
         )
     }
 
-    /// Notes that the object store has all of it.
+    /// Notes that the object store has all of it, if that is so: every run is stored.
     ///
     /// # Errors
     /// `NotFound`.
@@ -128,9 +131,11 @@ impl Store {
         id: RecordingId,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        one(
-            write!(self, pool => sqlx::query(SET_STORED).bind(id).bind(at)
-            .execute(pool).await?.rows_affected()),
-        )
+        let known: i64 =
+            read!(self, pool => sqlx::query_scalar(EXISTS).bind(id).fetch_one(pool).await)?;
+        one(unsigned(known))?;
+        write!(self, pool => sqlx::query(SET_STORED).bind(id).bind(at)
+            .execute(pool).await.map(|_| ()))?;
+        Ok(())
     }
 }

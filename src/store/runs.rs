@@ -1,6 +1,6 @@
 //! Runs: the rendition files of a recording.
 
-use super::db::{read, sql, write};
+use super::db::{one, read, sql, write};
 use super::{Store, StoreError};
 use crate::av::Ticks;
 use crate::base::{RecordingId, RunId, Timestamp};
@@ -57,6 +57,8 @@ pub struct Run {
     pub etag: Option<String>,
     /// When it became `Final`.
     pub finished_at: Option<Timestamp>,
+    /// When its object was in the store, read back; its path is the object's since.
+    pub stored_at: Option<Timestamp>,
 }
 
 /// What a new run's row is made from.
@@ -107,6 +109,8 @@ pub struct RunChange {
     pub tree_sha256: Option<String>,
     /// See [`Run::etag`].
     pub etag: Option<String>,
+    /// See [`Run::stored_at`].
+    pub stored_at: Option<Timestamp>,
 }
 
 sql! {
@@ -115,6 +119,8 @@ sql! {
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, 'growing')
         returning *";
     BY_ID = "select * from runs where id = $1";
+    IN_SPOOL = "select * from runs where path like 'spool:%' order by id";
+    DISCARD = "delete from runs where id = $1";
     GROWING = "select * from runs where state = 'growing' order by id";
     UPDATE = "update runs set
             path = coalesce($2, path),
@@ -122,7 +128,8 @@ sql! {
             duration = coalesce($4, duration),
             head_bytes = coalesce($5, head_bytes),
             tree_sha256 = coalesce($6, tree_sha256),
-            etag = coalesce($7, etag)
+            etag = coalesce($7, etag),
+            stored_at = coalesce($8, stored_at)
         where id = $1
         returning *";
     FINISH = "update runs set
@@ -132,8 +139,9 @@ sql! {
             head_bytes = coalesce($5, head_bytes),
             tree_sha256 = coalesce($6, tree_sha256),
             etag = coalesce($7, etag),
+            stored_at = coalesce($8, stored_at),
             state = 'final',
-            finished_at = coalesce(finished_at, $8)
+            finished_at = coalesce(finished_at, $9)
         where id = $1
         returning *";
 }
@@ -180,6 +188,24 @@ impl Store {
         Ok(read!(self, pool => sqlx::query_as(GROWING).fetch_all(pool).await)?)
     }
 
+    /// All runs whose file lies in a spool, growing or final, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs_in_spool(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(IN_SPOOL).fetch_all(pool).await)?)
+    }
+
+    /// Removes a run and its segments: one that has no media.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn discard_run(&self, id: RunId) -> Result<(), StoreError> {
+        one(
+            write!(self, pool => sqlx::query(DISCARD).bind(id).execute(pool).await?.rows_affected()),
+        )
+    }
+
     /// Changes a run.
     ///
     /// # Errors
@@ -193,6 +219,7 @@ impl Store {
             .bind(change.head_bytes)
             .bind(&change.tree_sha256)
             .bind(&change.etag)
+            .bind(change.stored_at)
             .fetch_one(pool)
             .await)?;
         Ok(row)
@@ -216,6 +243,7 @@ impl Store {
             .bind(change.head_bytes)
             .bind(&change.tree_sha256)
             .bind(&change.etag)
+            .bind(change.stored_at)
             .bind(at)
             .fetch_one(pool)
             .await)?;

@@ -41,6 +41,9 @@ sql! {
         where id = $1 and state = 'growing'";
     INSERT = "insert into segments (run_id, msn, byte_offset, bytes, duration, date_time, gap, sample_index)
         values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    LOSE = "update segments set gap = true, byte_offset = $3, bytes = 0, sample_index = $4
+        where run_id = $1 and msn >= $2";
+    SHRINK_RUN = "update runs set bytes = $2 where id = $1 and state = 'growing'";
     OF_RUN = "select run_id, msn, byte_offset, bytes, duration, date_time, gap
         from segments where run_id = $1 order by msn";
     OF_RUN_INDEXED = "select * from segments where run_id = $1 order by msn";
@@ -78,6 +81,39 @@ impl Store {
                 .bind(segment.date_time)
                 .bind(segment.gap)
                 .bind(sample_index)
+                .execute(&mut *tx)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// Notes that the bytes of a run's segments from `msn` on are lost: they become gaps behind `end`, where
+    /// the run's file ends now. `empty_index` is the index of a segment without parts.
+    ///
+    /// # Errors
+    /// `NotFound` for a run that is unknown or final.
+    pub async fn lose_segments(
+        &self,
+        run: RunId,
+        msn: i64,
+        end: i64,
+        empty_index: &[u8],
+    ) -> Result<(), StoreError> {
+        in_tx!(self, tx => {
+            let shrunk = sqlx::query(SHRINK_RUN)
+                .bind(run)
+                .bind(end)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if shrunk == 0 {
+                return Err(StoreError::NotFound);
+            }
+            sqlx::query(LOSE)
+                .bind(run)
+                .bind(msn)
+                .bind(end)
+                .bind(empty_index)
                 .execute(&mut *tx)
                 .await?;
         });

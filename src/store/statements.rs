@@ -4,7 +4,8 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, lives, places, posts, recordings, runs, segments, sessions, stream_keys, tokens, users,
+    gaps, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys, tokens,
+    users,
 };
 
 type Statements = &'static [(&'static str, &'static str)];
@@ -17,6 +18,7 @@ const FILES: &[(&str, Statements)] = &[
     ("recordings", recordings::STATEMENTS),
     ("runs", runs::STATEMENTS),
     ("segments", segments::STATEMENTS),
+    ("sending", sending::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("stream_keys", stream_keys::STATEMENTS),
     ("tokens", tokens::STATEMENTS),

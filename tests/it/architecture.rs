@@ -20,12 +20,15 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sqlx", &["sqlx::"]),
+    ("aws-sdk-s3", &["aws_sdk_s3::", "aws_smithy"]),
     ("mp4-atom", &["mp4_atom::"]),
     ("TCP that publishes", &["Publisher"]),
+    ("rustls", &["rustls::"]),
     (
         "environment, settings file",
         &["env::var", "env::vars", "toml::"],
     ),
+    ("mimalloc", &["mimalloc::"]),
     ("stdout", &["println!", "print!(", "io::stdout"]),
     (
         "wall clock, randomness, spawning",

@@ -18,6 +18,11 @@ async fn a_start_that_cannot_work_names_the_setting() {
         ("GRIOT_SECRET_KEY", "short"),
         ("GRIOT_LIVE_RECONNECT_GRACE", "soon"),
         ("GRIOT_LIVE_LATTENCY", "low"),
+        ("GRIOT_HTTP_METRICS", "everybody"),
+        ("GRIOT_RTMP_MAX_CONNECTIONS", "0"),
+        // No certificate is named.
+        ("GRIOT_HTTPS_LISTEN", "127.0.0.1:0"),
+        ("GRIOT_RTMPS_LISTEN", "127.0.0.1:0"),
     ] {
         let (status, said) = serve_in_vain(&[(variable, value)]).await;
         assert_eq!(status.code(), Some(1), "{variable}: {said}");

@@ -15,6 +15,8 @@ use griot::store::{
     StoreError, StreamKey,
 };
 
+use crate::support::Postgres;
+
 /// The whole contract on one database that `$fresh` makes for each test: one line for each database.
 macro_rules! on {
     ($database:ident, $fresh:expr) => {
@@ -33,6 +35,7 @@ macro_rules! on {
                     two_starts_at_once_make_one_live two_processes_write_in_turn;
                 recordings: a_recording_is_made_once_and_moves_on runs_grow_and_become_final
                     segments_are_appended_in_order_and_grow_their_run gaps_are_closed_once
+                    lost_segments_become_gaps_and_an_empty_run_goes
                     writers_wait_for_each_other;
             );
         }
@@ -56,6 +59,7 @@ mod places;
 mod recordings;
 
 on!(sqlite, sqlite_file());
+on!(postgres, postgres_database());
 
 const CONTRACT: &[&str] = &[
     include_str!("store_contract/lives.rs"),
@@ -69,6 +73,11 @@ async fn sqlite_file() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("griot.db").display());
     (folder, url)
+}
+
+async fn postgres_database() -> (&'static Postgres, String) {
+    let cluster = Postgres::shared().await;
+    (cluster, cluster.database())
 }
 
 #[test]

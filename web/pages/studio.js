@@ -28,7 +28,7 @@ async function owned(method, path, body, options) {
 // OBS settings
 
 function settings(stream) {
-  const server = h('input', { id: 'server', readonly: true, value: stream.rtmp_server });
+  const server = h('input', { id: 'server', readonly: true, value: stream.rtmps_server || stream.rtmp_server });
   const key = h('input', { id: 'stream-key', type: 'password', readonly: true, autocomplete: 'off', value: stream.stream_key });
   const reveal = h('button', { type: 'button', class: 'button quiet', 'aria-pressed': 'false', 'aria-controls': 'stream-key' }, icon('eye'), h('span', {}, t('show')));
   reveal.addEventListener('click', () => {

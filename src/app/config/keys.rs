@@ -93,6 +93,38 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "http.metrics",
+        default: "local",
+        apply: |config, text| {
+            config.http.metrics = values::metrics_to(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.max_connections",
+        default: "16384",
+        apply: |config, text| {
+            config.http.max_connections = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "http.max_connections_per_address",
+        default: "4096",
+        apply: |config, text| {
+            config.http.max_connections_per_address = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "https.listen",
+        default: "",
+        apply: |config, text| {
+            config.https.listen = values::optional(text, values::address)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "rtmp.listen",
         default: "127.0.0.1:1935",
         apply: |config, text| {
@@ -110,6 +142,55 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "rtmp.max_connections",
+        default: "2000",
+        apply: |config, text| {
+            config.rtmp.max_connections = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmp.max_connections_per_address",
+        default: "64",
+        apply: |config, text| {
+            config.rtmp.max_connections_per_address = values::connections(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmps.listen",
+        default: "",
+        apply: |config, text| {
+            config.rtmps.listen = values::optional(text, values::address)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "rtmps.public_url",
+        default: "",
+        apply: |config, text| {
+            config.rtmps.public_url =
+                values::optional(text, |text| values::url(text, &["rtmps://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.cert",
+        default: "",
+        apply: |config, text| {
+            config.tls.cert = values::optional(text, values::path)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "tls.key",
+        default: "",
+        apply: |config, text| {
+            config.tls.key = values::optional(text, values::path)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "database.url",
         default: "",
         apply: |config, text| {
@@ -122,6 +203,39 @@ const KEYS: &[Key] = &[
         default: "",
         apply: |config, text| {
             config.objects.url = values::optional(text, str::parse)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_endpoint",
+        default: "",
+        apply: |config, text| {
+            config.objects.s3_endpoint =
+                values::optional(text, |text| values::url(text, &["http://", "https://"]))?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_region",
+        default: "us-east-1",
+        apply: |config, text| {
+            config.objects.s3_region = values::region(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_path_style",
+        default: "",
+        apply: |config, text| {
+            config.objects.s3_path_style = values::optional(text, values::switch)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "objects.s3_redirect",
+        default: "off",
+        apply: |config, text| {
+            config.objects.s3_redirect = values::switch(text)?;
             Ok(())
         },
     },
@@ -154,6 +268,14 @@ const KEYS: &[Key] = &[
         default: "normal",
         apply: |config, text| {
             config.live.latency = values::latency(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.spool_reserve",
+        default: "1GiB",
+        apply: |config, text| {
+            config.live.spool_reserve_bytes = values::byte_size(text)?;
             Ok(())
         },
     },
@@ -192,14 +314,24 @@ mod tests {
             "GRIOT_HTTP_PUBLIC_URL",
             "GRIOT_HTTP_RATE_LIMITS",
             "GRIOT_HTTP_TRUSTED_PROXIES",
+            "GRIOT_HTTP_METRICS",
+            "GRIOT_HTTPS_LISTEN",
             "GRIOT_RTMP_LISTEN",
             "GRIOT_RTMP_PUBLIC_URL",
+            "GRIOT_RTMPS_LISTEN",
+            "GRIOT_TLS_CERT",
+            "GRIOT_TLS_KEY",
             "GRIOT_DATABASE_URL",
             "GRIOT_OBJECTS_URL",
+            "GRIOT_OBJECTS_S3_ENDPOINT",
+            "GRIOT_OBJECTS_S3_REGION",
+            "GRIOT_OBJECTS_S3_PATH_STYLE",
+            "GRIOT_OBJECTS_S3_REDIRECT",
             "GRIOT_LIVE_RECONNECT_GRACE",
             "GRIOT_LIVE_GOODBYE_GRACE",
             "GRIOT_LIVE_START_ON_PUBLISH",
             "GRIOT_LIVE_LATENCY",
+            "GRIOT_LIVE_SPOOL_RESERVE",
             "GRIOT_LIVE_LADDER",
             "GRIOT_RECORDING_WEBM",
             "GRIOT_SECRET_KEY",

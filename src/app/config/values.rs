@@ -7,8 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::base::Secret;
-use crate::http::{Network, NotANetwork};
+use crate::http::{MetricsTo, Network, NotANetwork};
 use crate::live::Latency;
+use crate::objects::ObjectKey;
 
 /// Below this a key can be guessed: 32 characters are 128 bits when they are hexadecimal.
 const SECRET_CHARACTERS_MIN: usize = 32;
@@ -53,6 +54,13 @@ impl FromStr for DatabaseUrl {
 pub enum ObjectsUrl {
     /// `file:PATH`: a folder.
     Folder(PathBuf),
+    /// `s3://BUCKET/PREFIX`: what lies below a prefix of a bucket.
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// Without a slash at either end; may be empty.
+        prefix: String,
+    },
 }
 
 impl FromStr for ObjectsUrl {
@@ -61,15 +69,36 @@ impl FromStr for ObjectsUrl {
         if let Some(path) = text.strip_prefix("file:") {
             return file_path(path).map(Self::Folder);
         }
-        if text.starts_with("s3://") {
-            return Err(
-                "this version keeps media in a folder only; write file: and its path".to_owned(),
-            );
+        if let Some(rest) = text.strip_prefix("s3://") {
+            return bucket(rest);
         }
         Err(format!(
-            "`{text}` must begin with file:, like file:./data/objects"
+            "`{text}` must begin with file: or s3://, like file:./data/objects or s3://bucket/griot"
         ))
     }
+}
+
+/// `BUCKET` or `BUCKET/PREFIX`. A bucket's name is 3 to 63 small letters, digits, dots and hyphens ("Amazon S3
+/// User Guide", Bucket naming rules); of a prefix the same signs as griot's own keys are taken.
+fn bucket(text: &str) -> Result<ObjectsUrl, String> {
+    let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+    let small =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(small) {
+        return Err(format!(
+            "`{bucket}` is no name of a bucket; write s3://bucket or s3://bucket/prefix"
+        ));
+    }
+    let prefix = prefix.trim_end_matches('/');
+    if !prefix.is_empty() && ObjectKey::parse(prefix).is_none() {
+        return Err(format!(
+            "`{prefix}` cannot begin keys; use letters, digits, dots, hyphens and single slashes"
+        ));
+    }
+    Ok(ObjectsUrl::Bucket {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+    })
 }
 
 /// A value of the file as the environment would write it.
@@ -147,6 +176,29 @@ pub(super) fn only_for_now(possible: &str, text: &str) -> Result<(), String> {
     ))
 }
 
+/// Who may read the metrics.
+pub(super) fn metrics_to(text: &str) -> Result<MetricsTo, String> {
+    match text {
+        "local" => Ok(MetricsTo::Local),
+        "open" => Ok(MetricsTo::Open),
+        "off" => Ok(MetricsTo::Off),
+        _ => Err(format!("`{text}` is neither `local`, `open` nor `off`")),
+    }
+}
+
+/// At least one connection.
+pub(super) fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(connections) if connections > 0 => Ok(connections),
+        _ => Err(format!("`{text}` is no number of connections, like 1000")),
+    }
+}
+
+/// A path; whether something is there is seen when it is read.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
 /// How long the parts of a live are.
 pub(super) fn latency(text: &str) -> Result<Latency, String> {
     match text {
@@ -178,6 +230,36 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is more than one hour"));
     }
     Ok(grace)
+}
+
+/// A number of bytes: `0`, `512MiB`, `1GiB`.
+pub(super) fn byte_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size, like 512MiB or 1GiB");
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let shift = match unit {
+        "" if number == 0 => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+/// A region's name, as signatures carry it.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    let sound = !text.is_empty()
+        && text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if sound {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is no region, like us-east-1"))
 }
 
 /// `500ms`, `120s`, `2m`, `1h`.
@@ -303,13 +385,41 @@ mod tests {
         let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(PathBuf::from(path)));
         assert_eq!("sqlite:///srv/griot.db".parse(), sqlite("/srv/griot.db"));
         assert_eq!("sqlite:griot.db".parse(), sqlite("griot.db"));
-        assert!(
-            "s3://bucket"
-                .parse::<ObjectsUrl>()
-                .unwrap_err()
-                .contains("file:")
-        );
         assert!("file:".parse::<ObjectsUrl>().is_err());
+    }
+
+    #[test]
+    fn a_bucket_may_have_a_prefix() {
+        let bucket = |prefix: &str| {
+            Ok(ObjectsUrl::Bucket {
+                bucket: "media.example-1".to_owned(),
+                prefix: prefix.to_owned(),
+            })
+        };
+        assert_eq!("s3://media.example-1".parse(), bucket(""));
+        assert_eq!("s3://media.example-1/".parse(), bucket(""));
+        assert_eq!("s3://media.example-1/a/b/".parse(), bucket("a/b"));
+        for wrong in [
+            "s3://",
+            "s3://Media",
+            "s3://me",
+            "s3://media//x",
+            "s3://media/../x",
+            "s3://media/a b",
+            "minio://media",
+        ] {
+            assert!(wrong.parse::<ObjectsUrl>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_a_unit() {
+        assert_eq!(byte_size("0"), Ok(0));
+        assert_eq!(byte_size("512MiB"), Ok(536_870_912));
+        assert_eq!(byte_size("1GiB"), Ok(1_073_741_824));
+        for wrong in ["1", "GiB", "1GB", "1 GiB", "-1GiB", "99999999999TiB"] {
+            assert!(byte_size(wrong).is_err(), "{wrong}");
+        }
     }
 
     // kitten → sitting is the textbook's distance of 3.

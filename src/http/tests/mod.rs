@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use super::client::Peer;
 use super::router::Front;
 use super::{Config, Services};
 use crate::accounts::{Accounts, NewAccount, PasswordCost};
@@ -29,7 +30,10 @@ use crate::rendition::Places;
 use crate::store::{self, Role, Store};
 
 const PASSWORD: &str = "un mot de passe";
-const VIEWER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+const VIEWER: Peer = Peer {
+    address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+    secure: false,
+};
 /// Kaloum's Almamya (contract §7).
 const ALMAMYA: i64 = 11;
 
@@ -97,7 +101,9 @@ impl House {
             accounts: accounts.clone(),
             places: Places {
                 spool: folder.path().join("spool"),
-                objects: Directory::open(folder.path().join("objects")).unwrap(),
+                objects: Directory::open(folder.path().join("objects"))
+                    .unwrap()
+                    .into(),
             },
             clock,
             ids,
@@ -108,6 +114,7 @@ impl House {
             lives,
             accounts,
             store,
+            stopping: tokio_util::sync::CancellationToken::new(),
             metrics: Arc::new(|| "griot_up 1\n".to_owned()),
         };
         let local = "127.0.0.1:8000".parse().unwrap();
@@ -184,7 +191,7 @@ impl House {
             key,
             protocol: "rtmp",
             encoder: Some("test encoder 1.0".to_owned()),
-            remote: VIEWER,
+            remote: VIEWER.address,
         };
         self.services.lives.publish(request).await.unwrap()
     }

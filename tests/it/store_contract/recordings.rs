@@ -203,6 +203,50 @@ pub(super) async fn segments_are_appended_in_order_and_grow_their_run(url: &str)
     ));
 }
 
+pub(super) async fn lost_segments_become_gaps_and_an_empty_run_goes(url: &str) {
+    let store = furnished(url).await;
+    recorded(&store).await;
+    store.create_run(&new_run(20, 0)).await.unwrap();
+    for one in [
+        segment(0, 1_242, 100),
+        segment(1, 1_342, 100),
+        segment(2, 1_442, 100),
+    ] {
+        store.append_segment(&one, &[7]).await.unwrap();
+    }
+    store
+        .lose_segments(RunId(20), 1, 1_342, &[0])
+        .await
+        .unwrap();
+    let rows = store.indexed_segments(RunId(20)).await.unwrap();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.segment.byte_offset, row.segment.bytes, row.segment.gap))
+        .collect();
+    assert_eq!(
+        seen,
+        [(1_242, 100, false), (1_342, 0, true), (1_342, 0, true)]
+    );
+    assert_eq!(rows[2].sample_index, [0]);
+    let run = store.run(RunId(20)).await.unwrap().unwrap();
+    // The timeline keeps what it lost.
+    assert_eq!((run.bytes, run.duration), (1_342, Ticks(3 * 360_000)));
+    let nowhere = store.lose_segments(RunId(9), 0, 0, &[]).await;
+    assert!(is_not_found(&nowhere));
+
+    let mut elsewhere = new_run(21, 1);
+    elsewhere.path = "spool:lives/1/source/1.mp4".to_owned();
+    store.create_run(&elsewhere).await.unwrap();
+    let in_spool = store.runs_in_spool().await.unwrap();
+    assert_eq!(in_spool.len(), 1);
+    assert_eq!(in_spool[0].id, RunId(21));
+    store.discard_run(RunId(21)).await.unwrap();
+    assert_eq!(store.runs_in_spool().await.unwrap(), []);
+    store.discard_run(RunId(20)).await.unwrap();
+    assert_eq!(store.segments(RunId(20)).await.unwrap(), []);
+    assert!(is_not_found(&store.discard_run(RunId(20)).await));
+}
+
 pub(super) async fn gaps_are_closed_once(url: &str) {
     let store = furnished(url).await;
     let recording_id = recorded(&store).await;

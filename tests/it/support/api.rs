@@ -151,6 +151,12 @@ impl Member {
         Answer::of(self.request(Method::PUT, &format!("/api/posts/live/{live}/stop/"))).await
     }
 
+    /// Stops a live of a server that goes away over it: whether an answer comes does not matter.
+    pub(crate) async fn stop_in_vain(&self, live: i64) {
+        let request = self.request(Method::PUT, &format!("/api/posts/live/{live}/stop/"));
+        drop(request.send().await);
+    }
+
     /// The public view of a live, as this member sees it.
     pub(crate) async fn view(&self, live: i64) -> Value {
         self.get(&format!("/api/posts/live/{live}/"))

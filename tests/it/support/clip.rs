@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -23,6 +24,27 @@ pub(crate) fn clip() -> PathBuf {
 /// 6 s, 240×136, 25 fps, no B-frames: another codec configuration.
 pub(crate) fn other_clip() -> PathBuf {
     fixture("other.mp4")
+}
+
+/// 8 s of noise, 50 MB: several parts of a multipart upload. Made once, kept in the target folder.
+pub(crate) fn heavy_clip() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (clip, half) = (folder.join("heavy-1.mp4"), folder.join("heavy-1.half.mp4"));
+        if !clip.exists() {
+            let half_name = half.to_str().expect("a path in UTF-8");
+            let arguments = "-v error -y -f lavfi -i testsrc2=s=640x360:r=30:d=8 \
+                -f lavfi -i sine=f=440:r=48000:d=8 -vf noise=alls=100:allf=t \
+                -c:v libx264 -preset ultrafast -qp 26 -g 30 -pix_fmt yuv420p -c:a aac -b:a 128k";
+            let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
+            arguments.push(half_name);
+            tool("ffmpeg", &arguments, None);
+            std::fs::rename(&half, &clip).expect("the clip is named");
+        }
+        clip
+    });
+    made.clone()
 }
 
 /// One packet as `-c copy -f framemd5` lists it.

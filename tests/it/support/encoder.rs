@@ -55,6 +55,20 @@ pub(crate) fn ffmpeg_publish_for_ever(clip: &Path, address: &str) -> Process {
     ffmpeg(&["-stream_loop", "-1"], clip, address)
 }
 
+/// ffmpeg publishes `clip` for ever over TLS, and takes only a certificate that `authority` has signed.
+pub(crate) fn ffmpeg_publish_secure(clip: &Path, address: &str, authority: &Path) -> Process {
+    Process::start(
+        "ffmpeg",
+        Command::new("ffmpeg")
+            .args(["-hide_banner", "-nostdin", "-loglevel", "info", "-re"])
+            .args(["-stream_loop", "-1", "-i"])
+            .arg(clip)
+            .args(["-c", "copy", "-f", "flv", "-tls_verify", "1", "-ca_file"])
+            .arg(authority)
+            .arg(address),
+    )
+}
+
 fn ffmpeg(options: &[&str], clip: &Path, address: &str) -> Process {
     Process::start(
         "ffmpeg",

@@ -128,7 +128,8 @@ fn attribute(list: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Follows the media playlist of one live.
+/// Follows the media playlist of one live. Clones share its connections.
+#[derive(Clone)]
 pub(crate) struct Player {
     client: reqwest::Client,
     media: Url,
@@ -220,6 +221,30 @@ impl Player {
             .await
             .expect(200)
             .body
+    }
+
+    /// As [`Self::after`]; `None` while the server is away, or says that it asks for too much.
+    pub(crate) async fn try_after(&self, seen: &Playlist) -> Option<Playlist> {
+        let mut url = self.media.clone();
+        if !seen.text.is_empty() {
+            let (msn, part) = seen.next_part();
+            url.query_pairs_mut()
+                .append_pair("_HLS_msn", &msn.to_string())
+                .append_pair("_HLS_part", &part.to_string());
+        }
+        let mut answer = self.client.get(url).send().await.ok()?;
+        if answer.status() == StatusCode::BAD_REQUEST {
+            // It knows less than it did: as a player does, ask anew.
+            answer = self.client.get(self.media.clone()).send().await.ok()?;
+        }
+        let text = answer.error_for_status().ok()?.text().await.ok()?;
+        Some(Playlist::parse(&text))
+    }
+
+    /// As [`Self::bytes`]; `None` when the server is away or the answer is torn.
+    pub(crate) async fn try_bytes(&self, uri: &str) -> Option<Vec<u8>> {
+        let answer = self.client.get(self.resolve(uri)).send().await.ok()?;
+        Some(answer.error_for_status().ok()?.bytes().await.ok()?.to_vec())
     }
 
     async fn fetch(&self, query: &[(&str, String)]) -> Playlist {

@@ -64,6 +64,22 @@ impl Process {
         }
     }
 
+    /// Runs a command to its end, however it ends; returns all that it said.
+    pub(crate) fn run(command: &mut Command) -> String {
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| {
+                let program = command.get_program().to_string_lossy().into_owned();
+                panic!(
+                    "{program} cannot be started ({error}): {}",
+                    how_to_get(&program)
+                )
+            });
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
     /// Waits until it ends by itself.
     pub(crate) async fn ended(&self) -> ExitStatus {
         let mut exit = self.exit.clone();
@@ -83,6 +99,11 @@ impl Process {
             self.name,
             self.said()
         );
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
     }
 
     /// Whether it still runs.
@@ -146,7 +167,9 @@ fn how_to_get(program: &str) -> &'static str {
         "obs" => {
             "apt-get install --no-install-recommends obs-studio obs-plugins xvfb libgl1-mesa-dri"
         }
+        "curl" | "openssl" | "nginx" | "caddy" => "apt-get install it; script/test does",
         "Xvfb" => "apt-get install xvfb",
+        "psql" => "apt-get install postgresql",
         _ => "script/test installs what the tests need",
     }
 }

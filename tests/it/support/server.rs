@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Member, Process, eventually};
+use super::{Bucket, Member, Process, eventually};
 
 const GRIOT: &str = env!("CARGO_BIN_EXE_griot");
 /// Almamya (contract §7, first of Kaloum).
@@ -20,6 +20,10 @@ pub(crate) struct Server {
     pub(crate) http: String,
     /// `rtmp://127.0.0.1:PORT/live`.
     pub(crate) rtmp: String,
+    /// `https://127.0.0.1:PORT`, where it has a certificate.
+    pub(crate) https: Option<String>,
+    /// `rtmps://127.0.0.1:PORT/live`, where it has a certificate.
+    pub(crate) rtmps: Option<String>,
     /// Knows no login; follows no redirect.
     pub(crate) client: reqwest::Client,
     process: Process,
@@ -47,19 +51,64 @@ impl Server {
             environment.retain(|(known, _)| known != key);
             environment.push(((*key).to_owned(), (*value).to_owned()));
         }
-        let (process, http, rtmp) = serve(&folder, &environment).await;
+        let (process, ready) = serve(&folder, &environment).await;
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("an HTTP client");
         Self {
-            http,
-            rtmp,
+            http: ready.http,
+            rtmp: ready.rtmp,
+            https: ready.https,
+            rtmps: ready.rtmps,
             client,
             process,
             environment,
             folder,
         }
+    }
+
+    /// Starts with its media in `bucket`, and `settings` besides.
+    pub(crate) async fn start_on(bucket: &Bucket, settings: &[(&str, &str)]) -> Self {
+        let of_bucket = bucket.settings();
+        let mut all: Vec<(&str, &str)> = of_bucket
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        all.extend_from_slice(settings);
+        Self::start_with(&all).await
+    }
+
+    /// Every file in the spool.
+    pub(crate) fn spool(&self) -> Vec<String> {
+        let spool = griot::objects::Directory::open(self.folder.path().join("data/spool"));
+        let files = spool.and_then(|spool| spool.list("")).expect("a spool");
+        files.into_iter().map(|file| file.path).collect()
+    }
+
+    /// The sum of a metric's rows whose labels hold `label`; 0 without any.
+    pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
+        let asked = self.client.get(format!("{}/metrics", self.http));
+        let text = asked.send().await.expect("an answer").text().await;
+        let text = text.expect("text");
+        let rows = text.lines().filter_map(|line| line.rsplit_once(' '));
+        rows.filter(|(row, _)| {
+            let (row, labels) = row.split_once('{').unwrap_or((row, ""));
+            row == name && labels.contains(label)
+        })
+        .map(|(_, value)| value.parse::<f64>().expect("a number"))
+        .sum()
+    }
+
+    /// Runs another `griot` command on the same data to its end; what it prints is text.
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(GRIOT)
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("griot starts")
     }
 
     /// A new member of quartier Almamya, logged in.
@@ -116,6 +165,17 @@ impl Server {
         })
     }
 
+    /// Runs another `griot` command on the same data, whatever comes of it.
+    pub(crate) fn try_griot(&self, arguments: &[&str]) -> Ended {
+        let environment = self.environment.iter().cloned();
+        run(Command::new(GRIOT).envs(environment), arguments)
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         self.process.said()
@@ -129,6 +189,16 @@ impl Server {
     /// Sends a signal, and returns how the server ended.
     pub(crate) async fn stop_by(&self, signal: Signal) -> ExitStatus {
         self.process.signal(signal);
+        self.process.ended().await
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    /// Waits until it has ended without being asked to by us.
+    pub(crate) async fn ended(&self) -> ExitStatus {
         self.process.ended().await
     }
 
@@ -153,7 +223,7 @@ impl Server {
                 _ => {}
             }
         }
-        let (process, _, _) = serve(&self.folder, &self.environment).await;
+        let (process, _) = serve(&self.folder, &self.environment).await;
         self.process = process;
     }
 }
@@ -168,6 +238,48 @@ impl Drop for Server {
                 eprintln!("{line}");
             }
         }
+    }
+}
+
+/// How a command went that ended by itself.
+pub(crate) struct Ended {
+    /// Its exit status.
+    pub(crate) status: ExitStatus,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it said.
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The same, when it ended with 0.
+    #[track_caller]
+    pub(crate) fn expect_success(self) -> Self {
+        let said = format!("{}{}", self.stdout, self.stderr);
+        assert!(self.status.success(), "{}:\n{said}", self.status);
+        self
+    }
+}
+
+/// Runs a `griot` command on its own, with its data in `folder`.
+pub(crate) fn griot(arguments: &[&str], folder: &TempDir, settings: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(GRIOT);
+    command
+        .env("GRIOT_DATA_DIR", folder.path().join("data"))
+        .envs(settings.iter().copied());
+    run(&mut command, arguments)
+}
+
+fn run(command: &mut Command, arguments: &[&str]) -> Ended {
+    let output = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("griot starts");
+    Ended {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
@@ -187,8 +299,16 @@ pub(crate) async fn serve_in_vain(settings: &[(&str, &str)]) -> (ExitStatus, Str
     (process.ended().await, process.said())
 }
 
-/// Starts `griot serve` and waits for its line; returns the two addresses.
-async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, String, String) {
+/// What the ready line says.
+struct Ready {
+    http: String,
+    rtmp: String,
+    https: Option<String>,
+    rtmps: Option<String>,
+}
+
+/// Starts `griot serve` and waits for its line.
+async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, Ready) {
     let line = folder.path().join("ready");
     let stdout = File::create(&line).expect("a file for stdout");
     let process = Process::start_with_stdout(
@@ -199,7 +319,7 @@ async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, 
             .current_dir(folder.path()),
         Some(stdout.into()),
     );
-    let (http, rtmp) = eventually("griot serve is ready", || async {
+    let ready = eventually("griot serve is ready", || async {
         let printed = std::fs::read_to_string(&line).unwrap_or_default();
         assert!(
             process.runs(),
@@ -209,11 +329,11 @@ async fn serve(folder: &TempDir, environment: &[(String, String)]) -> (Process, 
         ready_line(&printed).ok_or(printed)
     })
     .await;
-    (process, http, rtmp)
+    (process, ready)
 }
 
-/// `griot ready http=URL rtmp=URL`, once the whole line is there.
-fn ready_line(printed: &str) -> Option<(String, String)> {
+/// `griot ready http=URL rtmp=URL`, perhaps with `https=URL rtmps=URL`, once the whole line is there.
+fn ready_line(printed: &str) -> Option<Ready> {
     let (line, _) = printed.split_once('\n')?;
     let value = |name: &str| {
         line.split_whitespace()
@@ -224,5 +344,10 @@ fn ready_line(printed: &str) -> Option<(String, String)> {
         line.starts_with("griot ready "),
         "serve printed an unknown line: {line}"
     );
-    Some((value("http=")?, value("rtmp=")?))
+    Some(Ready {
+        http: value("http=")?,
+        rtmp: value("rtmp=")?,
+        https: value("https="),
+        rtmps: value("rtmps="),
+    })
 }

@@ -1,0 +1,466 @@
+//! From the spool to a bucket: while the live runs, after it, on bad days; and back to viewers.
+
+use std::time::Duration;
+
+use reqwest::header::{IF_RANGE, LOCATION, RANGE, RETRY_AFTER};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{
+    Answer, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors, eventually,
+    ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip,
+};
+
+/// A bad day of a bucket in these tests; `script/soak-objects` has longer ones.
+const OUTAGE: Duration = Duration::from_secs(5);
+
+/// SHA-256 of the list of SHA-256 of each 8 MiB, in hexadecimal: as the API describes `tree_sha256`.
+fn tree_sha256(bytes: &[u8]) -> String {
+    let list: Vec<u8> = bytes.chunks(8 << 20).flat_map(Sha256::digest).collect();
+    hex::encode(Sha256::digest(list))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+async fn until_parts_are_sent(server: &Server, least: f64) {
+    eventually("parts are sent", || async {
+        let sent = server.metric("griot_objects_parts_sent_total", "").await;
+        if sent >= least { Ok(()) } else { Err(sent) }
+    })
+    .await;
+}
+
+/// The view once the recording is stored.
+async fn view_when_stored(owner: &Member, live: i64) -> Value {
+    eventually(&format!("live {live} is stored"), || async {
+        let view = owner.view(live).await;
+        if view["recording"]["stored_at"].is_string() {
+            Ok(view)
+        } else {
+            Err(view["recording"].clone())
+        }
+    })
+    .await
+}
+
+async fn download(server: &Server, view: &Value) -> Answer {
+    let url = view["recording"]["mp4_url"].as_str().expect("an MP4");
+    Answer::of(server.client.get(url)).await
+}
+
+/// The bucket holds this live's one file, byte for byte; nothing else is in bucket or spool.
+async fn all_is_in_its_place(server: &Server, bucket: &Bucket, live: &Live, file: &[u8]) {
+    let path = format!("lives/{}/source/0.mp4", live.id);
+    let store = bucket.store();
+    let listed = store.list_all("").await.expect("a list");
+    let paths: Vec<&str> = listed.iter().map(|object| object.path.as_str()).collect();
+    assert_eq!(paths, [path.as_str()]);
+    let key = griot::objects::ObjectKey::parse(&path).expect("a key");
+    let stream = store.read(&key, 0, listed[0].bytes).await;
+    let object = stream
+        .expect("the object")
+        .collect()
+        .await
+        .expect("its bytes");
+    assert_eq!(
+        sha256(&object),
+        sha256(file),
+        "{} and {}",
+        object.len(),
+        file.len()
+    );
+    let pending = store.s3().expect("a bucket").uploads(&path).await;
+    assert_eq!(pending.expect("a list"), []);
+    eventually("the spool is empty", || async {
+        let spool = server.spool();
+        if spool.is_empty() { Ok(()) } else { Err(spool) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_live_is_sent_while_it_runs_and_its_replay_comes_from_the_bucket() {
+    let bucket = Bucket::new().await;
+    let mut server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("En plusieurs morceaux").await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 1.0).await;
+    assert!(encoder.runs(), "the first part leaves while the live runs");
+    let view = owner.view(live.id).await;
+    assert_eq!(view["recording"]["state"], "recording");
+    assert_eq!(view["recording"]["stored_at"], Value::Null);
+    encoder.succeeded().await;
+    owner.view_when(live.id, "interrupted").await;
+    let (view, file) = owner.stop_and_download(live.id).await;
+    let player = Player::open(&server, &live.hls_url).await;
+    let replay = player.now().await;
+    let first = player.bytes(&replay.segments[0].uri).await;
+
+    let view = {
+        let stored = view_when_stored(&owner, live.id).await;
+        assert_eq!(stored["recording"]["mp4_url"], view["recording"]["mp4_url"]);
+        stored
+    };
+    let run = &view["recording"]["runs"][0];
+    assert_eq!(run["tree_sha256"], tree_sha256(&file));
+    assert!(
+        file.len() > 40 << 20,
+        "{} bytes are too few parts",
+        file.len()
+    );
+    all_is_in_its_place(&server, &bucket, &live, &file).await;
+
+    // The same addresses, the same bytes; also for a server that knows only rows and bucket.
+    for again in [false, true] {
+        if again {
+            server.terminate().await;
+            server.start_again().await;
+        }
+        let all = download(&server, &view).await.expect(200);
+        assert_eq!(sha256(&all.body), sha256(&file));
+        let etag = all.header("etag").to_owned();
+        let url = view["recording"]["mp4_url"].as_str().expect("an MP4");
+        let ranged = |range: &'static str, if_range: &str| {
+            let asked = server.client.get(url).header(RANGE, range);
+            Answer::of(asked.header(IF_RANGE, if_range))
+        };
+        let rest = ranged("bytes=40000000-", &etag).await.expect(206);
+        assert!(rest.body == file[40_000_000..]);
+        let tail = ranged("bytes=-7", &etag).await.expect(206);
+        assert_eq!(tail.body, file[file.len() - 7..]);
+        ranged("bytes=99999999999-", &etag).await.expect(416);
+        let other = ranged("bytes=0-1", "\"another\"").await.expect(200);
+        assert_eq!(other.body.len(), file.len());
+        let head = Answer::of(server.client.head(url)).await.expect(200);
+        assert_eq!(head.header("content-length"), file.len().to_string());
+        let player = Player::open(&server, &live.hls_url).await;
+        let now = player.now().await;
+        assert_eq!(now.segments, replay.segments);
+        assert!(player.bytes(&now.segments[0].uri).await == first);
+        let mut joined = player.bytes(&now.segments[0].map).await;
+        for segment in &now.segments {
+            joined.extend(player.bytes(&segment.uri).await);
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("joined.mp4");
+        std::fs::write(&file, joined).expect("room");
+        assert_eq!(decode_errors(&file), "");
+    }
+}
+
+#[tokio::test]
+async fn a_short_live_is_one_put_and_downloads_may_be_sent_to_the_bucket() {
+    let bucket = Bucket::new().await;
+    let server = Server::start_on(&bucket, &[("GRIOT_OBJECTS_S3_REDIRECT", "on")]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Très \"court\"").await;
+    let encoder = ffmpeg_publish(&clip(), &live.rtmp_url);
+    let player = Player::open(&server, &live.hls_url).await;
+    player.until_seconds(2.0).await;
+    drop(encoder);
+    owner.stop(live.id).await.expect(200);
+    let view = view_when_stored(&owner, live.id).await;
+    assert_eq!(
+        server.metric("griot_objects_parts_sent_total", "").await,
+        0.0
+    );
+
+    let moved = download(&server, &view).await.expect(302);
+    assert_eq!(moved.header("cache-control"), "no-store");
+    let address = moved.header(LOCATION.as_str()).to_owned();
+    assert!(address.starts_with(&bucket.endpoint), "{address}");
+    let file = Answer::of(server.client.get(&address))
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        view["recording"]["runs"][0]["tree_sha256"],
+        tree_sha256(&file)
+    );
+    all_is_in_its_place(&server, &bucket, &live, &file).await;
+    let there = Answer::of(server.client.get(&address).header(RANGE, "bytes=5-")).await;
+    let there = there.expect(206);
+    assert!(there.body == file[5..]);
+    let named = there.header("content-disposition");
+    assert!(named.contains("filename*=UTF-8''Tr%C3%A8s%20"), "{named}");
+    let url = view["recording"]["mp4_url"].as_str().expect("an MP4");
+    Answer::of(server.client.head(url)).await.expect(200);
+    // Segments are ranges of the object, which no address can say: they come through griot.
+    let replay = player.now().await;
+    assert!(!player.bytes(&replay.segments[0].uri).await.is_empty());
+}
+
+/// A live of the heavy clip on a bucket of its own server.
+struct BadDay {
+    minio: Minio,
+    bucket: Bucket,
+    server: Server,
+    owner: Member,
+    live: Live,
+}
+
+impl BadDay {
+    async fn dawn() -> Self {
+        let minio = Minio::start().await;
+        let bucket = minio.bucket();
+        let server = Server::start_on(&bucket, &[]).await;
+        let owner = server.member("aissatou").await;
+        let live = owner.start_live("Mauvais jour").await;
+        Self {
+            minio,
+            bucket,
+            server,
+            owner,
+            live,
+        }
+    }
+
+    /// A viewer who fetches every segment for a while; fails with the first request that does.
+    async fn watch_for(&self, time: Duration) {
+        let player = Player::open(&self.server, &self.live.hls_url).await;
+        let until = tokio::time::Instant::now() + time;
+        let mut playlist = player.now().await;
+        let mut seen = 0;
+        while tokio::time::Instant::now() < until {
+            for segment in playlist
+                .segments
+                .iter()
+                .filter(|segment| segment.msn >= seen)
+            {
+                assert!(!player.bytes(&segment.uri).await.is_empty());
+            }
+            seen = playlist.segments.last().map_or(0, |last| last.msn + 1);
+            playlist = player.after(&playlist).await;
+        }
+    }
+
+    async fn trouble(&self) -> Value {
+        let health = format!("{}/api/health/", self.server.http);
+        let health = Answer::of(self.server.client.get(health)).await.expect(200);
+        health.json["objects"].clone()
+    }
+
+    async fn until_health_says(&self, state: &str) {
+        eventually(&format!("health says {state}"), || async {
+            let objects = self.trouble().await;
+            if objects["state"] == state {
+                Ok(())
+            } else {
+                Err(objects)
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_gone_in_mid_live_and_while_finishing_costs_nothing() {
+    let mut day = BadDay::dawn().await;
+    let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
+    until_parts_are_sent(&day.server, 1.0).await;
+    day.minio.stop().await;
+    day.watch_for(OUTAGE).await;
+    day.until_health_says("away").await;
+    day.minio.start_again().await;
+    let sent = day
+        .server
+        .metric("griot_objects_parts_sent_total", "")
+        .await;
+    until_parts_are_sent(&day.server, sent + 1.0).await;
+
+    day.minio.stop().await;
+    drop(encoder);
+    let (view, file) = day.owner.stop_and_download(day.live.id).await;
+    assert_eq!(view["recording"]["stored_at"], Value::Null);
+    day.watch_replay().await;
+    tokio::time::sleep(OUTAGE).await;
+    assert!(day.server.metric("griot_objects_waiting_bytes", "").await > 0.0);
+    assert!(
+        day.server
+            .metric("griot_objects_errors_total", "away")
+            .await
+            > 0.0
+    );
+    day.minio.start_again().await;
+    let view = view_when_stored(&day.owner, day.live.id).await;
+    assert_eq!(
+        view["recording"]["runs"][0]["tree_sha256"],
+        tree_sha256(&file)
+    );
+    all_is_in_its_place(&day.server, &day.bucket, &day.live, &file).await;
+    assert_eq!(
+        day.server.metric("griot_objects_waiting_bytes", "").await,
+        0.0
+    );
+    day.until_health_says("ok").await;
+    day.a_stored_run_waits_for_its_bucket(&view, &file).await;
+}
+
+impl BadDay {
+    /// Every segment of the replay is there.
+    async fn watch_replay(&self) {
+        let player = Player::open(&self.server, &self.live.hls_url).await;
+        let replay = player.now().await;
+        assert!(replay.ended, "{}", replay.text);
+        for segment in &replay.segments {
+            assert!(!player.bytes(&segment.uri).await.is_empty());
+        }
+    }
+
+    /// What only the bucket has is refused with 503 while that is gone or frozen, and is there afterwards.
+    async fn a_stored_run_waits_for_its_bucket(&mut self, view: &Value, file: &[u8]) {
+        self.minio.stop().await;
+        let refused = download(&self.server, view).await.expect(503);
+        assert_eq!(refused.header(RETRY_AFTER.as_str()), "2");
+        self.minio.start_again().await;
+        self.minio.freeze();
+        download(&self.server, view).await.expect(503);
+        self.minio.thaw();
+        let whole = download(&self.server, view).await.expect(200);
+        assert_eq!(sha256(&whole.body), sha256(file));
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
+    let day = BadDay::dawn().await;
+    let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
+    until_parts_are_sent(&day.server, 1.0).await;
+    day.minio.freeze();
+    day.watch_for(OUTAGE).await;
+    day.minio.thaw();
+    let sent = day
+        .server
+        .metric("griot_objects_parts_sent_total", "")
+        .await;
+    until_parts_are_sent(&day.server, sent + 1.0).await;
+
+    day.minio.freeze();
+    drop(encoder);
+    let (view, file) = day.owner.stop_and_download(day.live.id).await;
+    assert_eq!(view["recording"]["stored_at"], Value::Null);
+    day.watch_replay().await;
+    day.until_health_says("away").await;
+    day.minio.thaw();
+    view_when_stored(&day.owner, day.live.id).await;
+    all_is_in_its_place(&day.server, &day.bucket, &day.live, &file).await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_stop_no_live_and_everybody_says_so() {
+    let bucket = Bucket::new().await;
+    let wrong = ("AWS_SECRET_ACCESS_KEY", "not-the-secret-of-the-tests");
+    let server = Server::start_on(&bucket, &[wrong]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Sans clé").await;
+    let encoder = ffmpeg_publish(&clip(), &live.rtmp_url);
+    let player = Player::open(&server, &live.hls_url).await;
+    player.until_seconds(2.0).await;
+    drop(encoder);
+    let (view, file) = owner.stop_and_download(live.id).await;
+    assert_eq!(view["recording"]["stored_at"], Value::Null);
+    assert!(!file.is_empty());
+    let health = format!("{}/api/health/", server.http);
+    let health = eventually("the run waits", || async {
+        let health = Answer::of(server.client.get(&health))
+            .await
+            .expect(200)
+            .json;
+        if health["objects"]["waiting_bytes"] == file.len() {
+            Ok(health)
+        } else {
+            Err(health)
+        }
+    })
+    .await;
+    assert_eq!(health["objects"]["state"], "refused", "{health}");
+    assert!(server.metric("griot_objects_errors_total", "refused").await > 0.0);
+    assert_eq!(server.metric("griot_objects_up", "").await, 0.0);
+
+    let doctor = server.command(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(!doctor.status.success(), "{said}");
+    let line = said.lines().find(|line| line.contains("objects"));
+    let line = line.unwrap_or_else(|| panic!("the doctor says nothing of the bucket:\n{said}"));
+    assert!(line.starts_with("fail"), "{line}");
+    assert!(line.contains("AWS_SECRET_ACCESS_KEY"), "{line}");
+    for words in [said, server.log()] {
+        assert!(!words.contains("not-the-secret"), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_tries_the_bucket_and_leaves_nothing_there() {
+    let bucket = Bucket::new().await;
+    let mut gone = Bucket::new().await;
+    gone.name = "no-such-bucket".to_owned();
+    for (bucket, word) in [(&bucket, "ok"), (&gone, "fail")] {
+        let server = Server::start_on(bucket, &[]).await;
+        let doctor = server.command(&["doctor"]);
+        let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        let line = said.lines().find(|line| line.contains("s3://"));
+        let line = line.unwrap_or_else(|| panic!("no bucket in:\n{said}"));
+        assert!(line.starts_with(word), "{line}");
+    }
+    assert_eq!(bucket.store().list_all("").await.expect("a list"), []);
+}
+
+#[tokio::test]
+async fn a_killed_server_goes_on_with_the_upload_from_rows_and_spool() {
+    let bucket = Bucket::new().await;
+    let mut server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Coupé").await;
+    let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 2.0).await;
+    server.kill().await;
+    drop(encoder);
+    // As if the crash had come between the server's answer and the row.
+    let path = format!("lives/{}/source/0.mp4", live.id);
+    let key = griot::objects::ObjectKey::parse(&path).expect("a key");
+    let store = bucket.store();
+    let s3 = store.s3().expect("a bucket");
+    s3.create_upload(&key).await.expect("a lost upload");
+    assert_eq!(s3.uploads(&path).await.expect("a list").len(), 2);
+
+    server.start_again().await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 1.0).await;
+    encoder.succeeded().await;
+    owner.view_when(live.id, "interrupted").await;
+    let (view, file) = owner.stop_and_download(live.id).await;
+    assert_eq!(view["recording"]["runs"].as_array().map(Vec::len), Some(1));
+    // Again, while the end is being sent or was sent: whatever the moment, it comes to the same.
+    server.kill().await;
+    server.start_again().await;
+    let view = view_when_stored(&owner, live.id).await;
+    assert_eq!(
+        view["recording"]["runs"][0]["tree_sha256"],
+        tree_sha256(&file)
+    );
+    all_is_in_its_place(&server, &bucket, &live, &file).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_the_bucket_has_forgotten_begins_anew() {
+    let bucket = Bucket::new().await;
+    let server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Oublié").await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 1.0).await;
+    let path = format!("lives/{}/source/0.mp4", live.id);
+    let store = bucket.store();
+    let s3 = store.s3().expect("a bucket");
+    for upload in s3.uploads(&path).await.expect("a list") {
+        s3.abort_upload(&path, &upload.id).await.expect("aborted");
+    }
+    encoder.succeeded().await;
+    owner.view_when(live.id, "interrupted").await;
+    let (_, file) = owner.stop_and_download(live.id).await;
+    view_when_stored(&owner, live.id).await;
+    all_is_in_its_place(&server, &bucket, &live, &file).await;
+}
