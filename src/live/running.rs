@@ -6,6 +6,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use super::audience::Audience;
+use super::doctor::Finding;
 use super::owner::Command;
 use super::publisher::full;
 use crate::base::{LiveId, UserId};
@@ -29,6 +30,7 @@ pub(super) struct Running {
 #[derive(Debug)]
 struct Now {
     status: LiveStatus,
+    findings: Vec<Finding>,
     owner_seen: Instant,
 }
 
@@ -47,6 +49,7 @@ impl Running {
             commands,
             now: Mutex::new(Now {
                 status: live.status,
+                findings: Vec::new(),
                 owner_seen: Instant::now(),
             }),
         }
@@ -69,6 +72,15 @@ impl Running {
 
     pub(super) fn set_status(&self, status: LiveStatus) {
         self.lock().status = status;
+    }
+
+    /// What the doctor found, for the owner's view.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.lock().findings.clone()
+    }
+
+    pub(super) fn set_findings(&self, findings: &[Finding]) {
+        self.lock().findings = findings.to_vec();
     }
 
     pub(super) fn owner_seen(&self) -> Instant {

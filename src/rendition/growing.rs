@@ -149,6 +149,12 @@ impl Growing {
         self.end
     }
 
+    /// Whether the object store does not take what is recorded.
+    #[must_use]
+    pub fn objects_are_away(&self) -> bool {
+        self.plan.sending.trouble().is_some()
+    }
+
     /// Tells waiting players that nothing will come soon, or that it will again.
     pub fn set_interrupted(&mut self, interrupted: bool) {
         if self.interrupted != interrupted {
@@ -179,7 +185,7 @@ impl Growing {
                 Media::Frame(frame) => self.frame(frame, &mut packed).await?,
                 Media::FrameRateHint(rate) => self.frame_rate_hint = Some(rate),
                 Media::BitRateHint(rate) => self.rates.declare(rate),
-                Media::Encoder(_) => {}
+                Media::Encoder(_) | Media::UnknownCodec => {}
             }
         }
         self.write_out(packed).await
