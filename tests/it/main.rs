@@ -14,6 +14,7 @@ mod config;
 mod database;
 mod delivery;
 mod docs;
+mod doctor;
 mod encoders;
 mod fuzz;
 mod hls_rules;

@@ -26,8 +26,8 @@ pub(crate) use clip::{
     probe, remux_errors,
 };
 pub(crate) use encoder::{
-    ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, ffmpeg5_publish,
-    ffmpeg9_publish, gstreamer_publish, librtmp_publish,
+    ffmpeg_long_gop, ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure,
+    ffmpeg5_publish, ffmpeg9_publish, gstreamer_publish, librtmp_publish,
 };
 pub(crate) use follower::{Follower, Kept};
 pub(crate) use minio::{Bucket, Minio};
