@@ -17,8 +17,8 @@ use super::state::{STOPPED_KEY_REST, State};
 use crate::base::{Event, LiveId, RecordingId, Secret, UserId, random_hex};
 use crate::rendition::{Growing, GrowingPlan, PlaybackError, Reader, Sending};
 use crate::store::{
-    EndReason, Live, LiveFilter, LivePost, LiveStatus, NewLive, Page, PublishSession, User,
-    WholeRecording,
+    EndReason, Gap, GapCause, Live, LiveFilter, LivePost, LiveStatus, NewLive, Page,
+    PublishSession, User, WholeRecording,
 };
 
 /// How many ended lives keep their playlist in memory.
@@ -389,14 +389,25 @@ impl Lives {
 
     async fn look(&self, post: LivePost) -> Result<LiveView, LiveError> {
         let live = post.live.id;
-        let viewers = self
-            .find(&post.live.playback_id)
-            .map_or(0, |running| running.audience.count());
+        let running = self.find(&post.live.playback_id);
+        let mut recording = self.deps.store.recording_of(live).await?;
+        let losing = running.as_ref().and_then(|running| running.losing());
+        if let (Some(whole), Some(loss)) = (&mut recording, losing) {
+            // Its row comes when it ends; on a full disk no row can be written.
+            whole.gaps.push(Gap {
+                id: 0,
+                recording_id: whole.recording.id,
+                at: loss.at,
+                started_at: loss.since,
+                seconds: Some(loss.seconds),
+                cause: GapCause::Disk,
+            });
+        }
         Ok(LiveView {
             sessions: self.deps.store.sessions_of(live).await?,
-            recording: self.deps.store.recording_of(live).await?,
+            recording,
             post,
-            viewers,
+            viewers: running.map_or(0, |running| running.audience.count()),
         })
     }
 

@@ -9,7 +9,7 @@ use super::audience::Audience;
 use super::owner::Command;
 use super::publisher::full;
 use crate::base::{LiveId, UserId};
-use crate::rendition::Reader;
+use crate::rendition::{Loss, Reader};
 use crate::store::LiveStatus;
 
 /// A live that has an owner task, or had one until a moment ago.
@@ -30,6 +30,8 @@ pub(super) struct Running {
 struct Now {
     status: LiveStatus,
     owner_seen: Instant,
+    /// The hole that the disk is making in the recording.
+    losing: Option<Loss>,
 }
 
 impl Running {
@@ -48,6 +50,7 @@ impl Running {
             now: Mutex::new(Now {
                 status: live.status,
                 owner_seen: Instant::now(),
+                losing: None,
             }),
         }
     }
@@ -69,6 +72,14 @@ impl Running {
 
     pub(super) fn set_status(&self, status: LiveStatus) {
         self.lock().status = status;
+    }
+
+    pub(super) fn losing(&self) -> Option<Loss> {
+        self.lock().losing
+    }
+
+    pub(super) fn set_losing(&self, losing: Option<Loss>) {
+        self.lock().losing = losing;
     }
 
     pub(super) fn owner_seen(&self) -> Instant {

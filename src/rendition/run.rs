@@ -13,6 +13,7 @@ use super::place::Place;
 use super::rows::{Finished, SegmentRows};
 use super::sending::Feed;
 use super::shelf::{RunShelf, Source, Spot};
+use super::tree::read_all;
 use crate::av::{Part, Ticks, TrackSet};
 use crate::base::RunId;
 use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
@@ -40,6 +41,8 @@ pub(super) struct OpenRun {
     segment_offset: u64,
     /// Whether the disk refused a part of it: players are told that it is missing (EXT-X-GAP).
     lost_parts: bool,
+    /// Whether the disk has refused a part: nothing more is written to this file.
+    dry: bool,
 }
 
 /// A run that nothing is appended to any more.
@@ -147,6 +150,7 @@ impl OpenRun {
             rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
             lost_parts: false,
+            dry: false,
         }
     }
 
@@ -162,6 +166,9 @@ impl OpenRun {
 
     /// Appends parts to the file; answers where the first begins.
     pub(super) async fn append(&mut self, parts: Vec<Bytes>) -> io::Result<u64> {
+        if self.dry {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let Some(mut file) = self.file.take() else {
             return Err(io::Error::other("the file was lost by a broken task"));
         };
@@ -176,7 +183,22 @@ impl OpenRun {
         })
         .await?;
         self.file = Some(file);
+        self.dry = written.is_err();
         written
+    }
+
+    /// Reads back what of the open segment is in the file, part by part.
+    pub(super) async fn open_parts(&self) -> io::Result<Vec<Bytes>> {
+        let Some(file) = self.file.as_ref().map(RunFile::shared) else {
+            return Ok(Vec::new());
+        };
+        let length = self.parts.iter().map(|part| u64::from(part.length)).sum();
+        let mut bytes = read_all(&file, self.segment_offset, length).await?;
+        let lengths = self.parts.iter();
+        let lengths = lengths.map(|part| usize::try_from(part.length).unwrap_or(usize::MAX));
+        Ok(lengths
+            .map(|length| bytes.split_to(length.min(bytes.len())))
+            .collect())
     }
 
     pub(super) fn spot(&self, offset: u64, length: u64) -> Spot {

@@ -54,6 +54,9 @@ impl Growing {
         if let Err(error) = self.end_session().await {
             tracing::error!(%error, "the last part could not be recorded");
         }
+        let unwritten = self.shelf().shed_all();
+        self.lose(unwritten);
+        self.end_losing();
         self.window.end();
         self.announce();
         self.shelf().cool();
@@ -106,6 +109,7 @@ impl Growing {
     /// When the disk refuses to sync.
     pub async fn park(&mut self) -> Result<(), RenditionError> {
         self.end_session().await?;
+        self.end_losing();
         if let Some(run) = self.run.take() {
             run.park().await?;
         }

@@ -7,6 +7,7 @@
 mod api;
 mod certificate;
 mod clip;
+mod curl;
 mod encoder;
 mod follower;
 mod minio;
@@ -16,6 +17,7 @@ mod postgres;
 mod process;
 mod same;
 mod server;
+mod small_disk;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
@@ -24,6 +26,7 @@ pub(crate) use clip::{
     Packet, Packets, av_offset_s, clip, decode_errors, fixture, heavy_clip, other_clip, packets,
     probe, remux_errors,
 };
+pub(crate) use curl::{Curled, curl};
 pub(crate) use encoder::{
     ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, ffmpeg5_publish,
     ffmpeg9_publish, gstreamer_publish, librtmp_publish,
@@ -35,5 +38,6 @@ pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use same::{Kept, kept, saved};
-pub(crate) use server::{Ended, Server, griot, serve_in_vain};
+pub(crate) use server::{Server, griot, serve_in_vain};
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use wait::{PATIENCE, eventually};
