@@ -7,13 +7,12 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::error::RenditionError;
-use super::file::RunFile;
+use super::file::{FileRange, RunFile};
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
 use super::rows::{Finished, SegmentRows};
 use super::sending::Feed;
 use super::shelf::{RunShelf, Source, Spot};
-use super::tree::read_all;
 use crate::av::{Part, Ticks, TrackSet};
 use crate::base::RunId;
 use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
@@ -193,7 +192,8 @@ impl OpenRun {
             return Ok(Vec::new());
         };
         let length = self.parts.iter().map(|part| u64::from(part.length)).sum();
-        let mut bytes = read_all(&file, self.segment_offset, length).await?;
+        let range = FileRange::new(file, self.segment_offset, length);
+        let mut bytes = blocking(move || range.read_whole()).await?;
         let lengths = self.parts.iter();
         let lengths = lengths.map(|part| usize::try_from(part.length).unwrap_or(usize::MAX));
         Ok(lengths
