@@ -5,6 +5,7 @@
 //! spool's file are all that another process needs to go on. Nothing is ever concluded from a list of the
 //! server's. What fails is tried again for as long as it takes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ const PART_WITHIN: Duration = Duration::from_secs(60);
 const PART_WITHIN_AT_MOST: Duration = Duration::from_secs(240);
 /// An upload that is older is begun anew from the spool: MinIO sweeps uploads 24 hours after their start.
 const OLDEST_UPLOAD: Duration = Duration::from_secs(12 * 3_600);
+/// Of an upload ("Amazon S3 User Guide", Multipart upload limits).
+const MOST_PARTS: i32 = 10_000;
 /// The bytes that sealing changes, and those before them: what is read back of a stored object.
 const HEAD_BYTES: u64 = MDAT_OFFSET + 16;
 
@@ -67,7 +70,8 @@ enum Setback {
 struct Upload {
     id: UploadId,
     started_at: Timestamp,
-    parts: Vec<RunPart>,
+    /// By number.
+    parts: BTreeMap<i64, RunPart>,
 }
 
 /// The task of one run.
@@ -169,16 +173,16 @@ impl Shipment {
         self.upload = known.map(|(upload, parts)| Upload {
             id: UploadId(upload.upload_id),
             started_at: upload.started_at,
-            parts,
+            parts: parts.into_iter().map(|part| (part.number, part)).collect(),
         });
         if let Some(upload) = self.upload.as_mut().filter(|_| fresh) {
             let length = self.file.metadata()?.len();
-            for part in std::mem::take(&mut upload.parts) {
+            for part in std::mem::take(&mut upload.parts).into_values() {
                 let number = u64::try_from(part.number).unwrap_or(1).max(1);
                 let _room = self.bucket.room_for_a_part().await;
                 let (_, hash) = read_piece(&self.file, number, length).await?;
                 if part.sha256 == hash {
-                    upload.parts.push(part);
+                    upload.parts.insert(part.number, part);
                 } else {
                     tracing::warn!(number, object.key = %self.key, "a part that was sent is another now");
                     let store = &self.house.store;
@@ -193,7 +197,7 @@ impl Shipment {
     fn has(&self, number: u64) -> bool {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         let upload = self.upload.as_ref();
-        upload.is_some_and(|upload| upload.parts.iter().any(|part| part.number == number))
+        upload.is_some_and(|upload| upload.parts.contains_key(&number))
     }
 
     /// The next piece after the first that is synced as a whole and not sent.
@@ -202,9 +206,9 @@ impl Shipment {
     }
 
     fn tell_waiting(&self, length: u64) {
-        let sent = self.upload.iter().flat_map(|upload| &upload.parts);
+        let sent = self.upload.iter().flat_map(|upload| upload.parts.keys());
         let sent: u64 = sent
-            .map(|part| place_of(u64::try_from(part.number).unwrap_or(1).max(1), length).1)
+            .map(|number| place_of(u64::try_from(*number).unwrap_or(1).max(1), length).1)
             .sum();
         self.house
             .note_waiting(self.run, length.saturating_sub(sent));
@@ -216,8 +220,11 @@ impl Shipment {
         let _room = self.bucket.room_for_a_part().await;
         let (bytes, hash) = read_piece(&self.file, number, length).await?;
         let sent_bytes = bytes.len() as u64;
-        let part_number = i32::try_from(number)
-            .map_err(|_| ObjectError::Other("a run of more parts than there are".to_owned()))?;
+        let part_number = i32::try_from(number).unwrap_or(i32::MAX);
+        if part_number > MOST_PARTS {
+            let text = "the run has more than 80 GiB, which no upload holds; it stays in the spool";
+            return Err(ObjectError::Other(text.to_owned()).into());
+        }
         let sending =
             self.bucket
                 .upload_part(&self.key, &upload, part_number, bytes, self.part_within);
@@ -239,8 +246,7 @@ impl Shipment {
         };
         self.house.store.add_run_part(&part).await?;
         if let Some(upload) = &mut self.upload {
-            upload.parts.retain(|known| known.number != part.number);
-            upload.parts.push(part);
+            upload.parts.insert(part.number, part);
         }
         self.part_within = PART_WITHIN;
         self.progress += 1;
@@ -271,7 +277,7 @@ impl Shipment {
         self.upload = Some(Upload {
             id: id.clone(),
             started_at: now,
-            parts: Vec::new(),
+            parts: BTreeMap::new(),
         });
         Ok(id)
     }
@@ -346,16 +352,15 @@ impl Shipment {
                 self.tell_waiting(length);
             }
         }
-        let Some(upload) = &mut self.upload else {
+        let Some(upload) = &self.upload else {
             return Err(ObjectError::Missing.into());
         };
-        upload.parts.sort_by_key(|part| part.number);
-        let hashes = upload.parts.iter().map(|part| {
+        let hashes = upload.parts.values().map(|part| {
             PieceHash::try_from(part.sha256.as_slice())
                 .map_err(|_| ObjectError::Other("a row holds no hash".to_owned()))
         });
         let hashes: Vec<PieceHash> = hashes.collect::<Result<_, _>>()?;
-        let parts = upload.parts.iter().map(|part| SentPart {
+        let parts = upload.parts.values().map(|part| SentPart {
             number: i32::try_from(part.number).unwrap_or(i32::MAX),
             etag: part.etag.clone(),
         });

@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
     Answer, Authority, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors,
-    eventually, ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip,
+    eventually, ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip, other_clip,
 };
 use crate::survive::{Dice, moments};
 
@@ -419,6 +419,53 @@ async fn the_doctor_tries_the_bucket_and_leaves_nothing_there() {
         assert!(line.starts_with(word), "{line}");
     }
     assert_eq!(bucket.store().list_all("").await.expect("a list"), []);
+}
+
+#[tokio::test]
+async fn a_recording_of_two_files_is_stored_with_the_second() {
+    let bucket = Bucket::new().await;
+    let mut server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Deux caméras").await;
+    let player = Player::open(&server, &live.hls_url);
+    let encoder = ffmpeg_publish(&other_clip(), &live.rtmp_url);
+    let player = player.await;
+    player.until_seconds(2.0).await;
+    encoder.kill().await;
+    owner.view_when(live.id, "interrupted").await;
+    let encoder = ffmpeg_publish(&clip(), &live.rtmp_url);
+    eventually("the first file is stored", || async {
+        let view = owner.view(live.id).await;
+        let first = view["recording"]["runs"][0]["tree_sha256"].clone();
+        if first.is_string() && view["recording"]["runs"][1].is_object() {
+            assert_eq!(view["recording"]["stored_at"], Value::Null, "{view}");
+            Ok(())
+        } else {
+            Err(view)
+        }
+    })
+    .await;
+    player.until_seconds(4.0).await;
+    encoder.kill().await;
+    owner.stop(live.id).await.expect(200);
+    let view = view_when_stored(&owner, live.id).await;
+    let stored = bucket.store().list_all("").await.expect("a list");
+    assert_eq!(stored.len(), 2, "{stored:?}");
+    assert_eq!(server.spool(), Vec::<String>::new());
+
+    server.terminate().await;
+    server.start_again().await;
+    let replay = Player::open(&server, &live.hls_url).await.now().await;
+    let breaks = replay
+        .segments
+        .iter()
+        .filter(|segment| segment.discontinuity);
+    assert_eq!(breaks.count(), 1, "{}", replay.text);
+    for run in view["recording"]["runs"].as_array().expect("runs") {
+        let url = run["mp4_url"].as_str().expect("each run has its file");
+        let file = Answer::of(server.client.get(url)).await.expect(200).body;
+        assert_eq!(run["tree_sha256"], tree_sha256(&file));
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 mod api;
 mod certificate;
 mod clip;
+mod curl;
 mod encoder;
 mod follower;
 mod minio;
@@ -25,6 +26,7 @@ pub(crate) use clip::{
     Packet, Packets, av_offset_s, clip, decode_errors, fixture, heavy_clip, other_clip, packets,
     probe, remux_errors,
 };
+pub(crate) use curl::{Curled, curl};
 pub(crate) use encoder::{
     ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, ffmpeg5_publish,
     ffmpeg9_publish, gstreamer_publish, librtmp_publish,
