@@ -16,6 +16,7 @@ use crate::base::{Events, Tasks};
 use crate::http;
 use crate::ingest::{self, PublishDoor, RtmpListener};
 use crate::live::{self, Lives};
+use crate::rendition::{Places, SpoolRoom};
 use crate::tls::{Acceptor, Certificate, Speaks};
 
 /// How long a stop waits for lives to park: a disk that hangs must not hold it for ever.
@@ -63,11 +64,12 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     .await?;
 
     let live_tasks = Tasks::default();
+    let places = rooms.places(config)?;
     let lives = Lives::new(live::Deps {
-        config: config.live.clone(),
+        config: live_settings(config, &places)?,
         store: rooms.store.clone(),
         accounts: rooms.accounts.clone(),
-        places: rooms.places(config)?,
+        places,
         clock: rooms.clock.clone(),
         ids: rooms.ids.clone(),
         events: Events::default(),
@@ -207,6 +209,16 @@ async fn certificate(config: &Config) -> anyhow::Result<Option<Arc<Certificate>>
         "no certificate can be shown; change tls.cert (GRIOT_TLS_CERT) and tls.key (GRIOT_TLS_KEY)",
     )?;
     Ok(Some(certificate))
+}
+
+/// The settings of lives, with a reserve that suits the spool's disk.
+fn live_settings(config: &Config, places: &Places) -> anyhow::Result<live::Config> {
+    let spool = &places.spool;
+    let room = SpoolRoom::of(spool)
+        .with_context(|| format!("the disk of {} cannot be looked at", spool.display()))?;
+    let mut settings = config.live.clone();
+    settings.spool_reserve_bytes = room.reserve(settings.spool_reserve_bytes);
+    Ok(settings)
 }
 
 fn bind_rtmp(

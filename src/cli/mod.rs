@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod demo_live;
 mod doctor;
+mod mend;
 mod migrate;
 mod output;
 mod publish_clip;

@@ -26,8 +26,8 @@ enum Command {
     Serve,
     /// Brings the database to this version; `serve` does so by itself.
     Migrate,
-    /// Compares the rows of recordings with their files, both ways.
-    Check,
+    /// Compares the rows of recordings with spool and media, both ways; can mend.
+    Check(check::Check),
     /// Says whether this machine is ready for griot, and what to do where it is not.
     Doctor,
     /// Members: add, password, role, disable, enable, list.
@@ -69,7 +69,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let done = match arguments.command {
             Command::Serve => return serve::serve(&config).await,
             Command::Doctor => return doctor::doctor(&config).await,
-            Command::Check => return check::check(&config).await,
+            Command::Check(command) => return check::check(&config, command).await,
             Command::Migrate => migrate::migrate(&config).await,
             Command::User(command) => user::user(&config, command).await,
             Command::Demo => demo::demo(&config).await,

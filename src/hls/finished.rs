@@ -114,6 +114,24 @@ impl Finished {
         }
     }
 
+    /// Marks a finished segment, whose parts are still known, as missing.
+    pub(super) fn lose(&mut self, msn: u64) {
+        let first = self.recent.front().map_or(msn, |segment| segment.msn);
+        let index = usize::try_from(msn.saturating_sub(first)).unwrap_or(usize::MAX);
+        let Some(segment) = self.recent.get_mut(index) else {
+            return;
+        };
+        if segment.gap || segment.msn != msn {
+            return;
+        }
+        Arc::make_mut(segment).lose();
+        let at = self.gaps.partition_point(|gap| gap.end < msn);
+        match self.gaps.get_mut(at) {
+            Some(gap) if gap.end == msn => gap.end += 1,
+            _ => self.gaps.insert(at, msn..msn + 1),
+        }
+    }
+
     /// Takes the first segment out of the playlist.
     pub(super) fn remove_first(&mut self, discontinuity: bool) {
         self.first += 1;

@@ -147,6 +147,14 @@ impl Segment {
         self.text.shrink_to_fit();
     }
 
+    /// Its media is lost after it was listed.
+    pub(super) fn lose(&mut self) {
+        if !self.gap {
+            self.gap = true;
+            self.text.insert_str(self.tail, "#EXT-X-GAP\n");
+        }
+    }
+
     pub(super) fn end(&self) -> Ticks {
         self.start + self.duration
     }

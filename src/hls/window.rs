@@ -201,6 +201,13 @@ impl Window {
         Some(self.close(segment, true))
     }
 
+    /// Marks a finished segment as missing (EXT-X-GAP), as long as its parts are known: only memory held it, and
+    /// does no more. No segment may be listed so that cannot be fetched; that it is marked late is a deviation
+    /// from 6.2.1 that harms nobody who has it.
+    pub fn lose_finished(&mut self, msn: u64) {
+        Arc::make_mut(&mut self.finished).lose(msn);
+    }
+
     /// Appends a whole segment of missing media (EXT-X-GAP), which takes a number; ends an open segment first.
     pub fn gap_segment(&mut self, duration: Ticks) -> SegmentMeta {
         self.end_segment();
@@ -327,6 +334,35 @@ mod tests {
             independent: false,
             bytes: 10,
         }
+    }
+
+    #[test]
+    fn a_finished_segment_can_be_lost_once_and_its_neighbours_stay() {
+        let mut window = Window::new(Config::default());
+        for _ in 0..4 {
+            segment(&mut window, 4);
+        }
+        let before = text(&window, FULL);
+        for msn in [1, 2, 1, 9] {
+            window.lose_finished(msn);
+        }
+        let gap = |msn: u64| {
+            let plain = format!("#EXTINF:4,\n0/{msn}.m4s\n");
+            (plain.clone(), format!("#EXT-X-GAP\n{plain}"))
+        };
+        let mut expected = before;
+        for (plain, marked) in [gap(1), gap(2)] {
+            assert!(expected.contains(&plain), "{expected}");
+            expected = expected.replace(&plain, &marked);
+        }
+        assert_eq!(text(&window, FULL), expected);
+        let lookups: Vec<_> = (0..4)
+            .map(|msn| window.snapshot().contains(0, msn, None))
+            .collect();
+        assert_eq!(
+            lookups,
+            [Lookup::Here, Lookup::No, Lookup::No, Lookup::Here]
+        );
     }
 
     fn segment(window: &mut Window, seconds: i64) -> SegmentMeta {

@@ -162,6 +162,7 @@ impl House {
     /// Accepts until it is told to stop.
     async fn accept_all(&self, listener: TcpListener, acceptor: Option<Acceptor>) {
         let stopping = self.connections.stopping();
+        let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -172,11 +173,15 @@ impl House {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     self.outcomes.accept_errors.increment(1);
-                    tracing::warn!(%error, "could not accept an HTTP connection");
+                    // Said once, not ten times a second.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "HTTP connections cannot be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            failing = false;
             // Over a limit the socket is closed at once: a player tries again, a hanging one shows nothing.
             let Some(slot) = self.slots.take(peer.ip()) else {
                 self.outcomes.limit.increment(1);

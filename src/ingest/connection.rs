@@ -18,6 +18,8 @@ use crate::rtmp::{self, Event, Limits, ProtocolError, ServerSession, StreamMetad
 
 /// Read at once, and so handed to the live at once, at most.
 const READ_BYTES: usize = 64 << 10;
+/// The same before a publish: thousands may wait there, and commands are small.
+const OPENING_BYTES: usize = 2 << 10;
 /// How long we go on reading after our last word: a socket that is closed with unread bytes sends a reset, which
 /// destroys that word before the encoder has seen it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -88,7 +90,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         session: ServerSession::new(Limits::default(), random_array()),
         demuxer: Demuxer::new(),
         claims: None,
-        input: BytesMut::with_capacity(READ_BYTES),
+        input: BytesMut::new(),
+        read_bytes: OPENING_BYTES,
         received: metrics::counter!("griot_rtmp_bytes_total"),
     };
     let opening = timeout(config.handshake_deadline, connection.open(origin, door));
@@ -112,6 +115,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(NotOpened::Refused)) => Outcome::Refused,
         Ok(Ok(publisher)) => {
             slot.keep();
+            connection.read_bytes = READ_BYTES;
             let ended = connection.publish(&publisher).await;
             connection.end(publisher, ended).await
         }
@@ -129,8 +133,9 @@ struct Connection<'a, S> {
     demuxer: Demuxer,
     /// What onMetaData said last.
     claims: Option<StreamMetadata>,
-    /// At most [`READ_BYTES`]: filled by one read, emptied by the session but for a part of a header.
+    /// At most `read_bytes`: filled by one read, emptied by the session but for a part of a header.
     input: BytesMut,
+    read_bytes: usize,
     received: metrics::Counter,
 }
 
@@ -389,7 +394,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     async fn read(&mut self) -> io::Result<usize> {
         self.input
-            .reserve(READ_BYTES.saturating_sub(self.input.len()));
+            .reserve(self.read_bytes.saturating_sub(self.input.len()));
         let bytes = self.socket.read_buf(&mut self.input).await?;
         self.received
             .increment(u64::try_from(bytes).unwrap_or(u64::MAX));

@@ -144,6 +144,7 @@ struct House {
 impl House {
     async fn accept_all(&self, socket: TcpListener, acceptor: Option<Acceptor>) {
         let stopping = self.tasks.stopping();
+        let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -155,13 +156,17 @@ impl House {
                 Err(error) => {
                     metrics::counter!("griot_accept_errors_total", "listener" => "rtmp")
                         .increment(1);
-                    tracing::warn!(%error, "an RTMP connection cannot be accepted");
+                    // Said once, not ten times a second.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "RTMP connections cannot be accepted");
+                    }
                     tokio::select! {
                         () = stopping.cancelled() => return,
                         () = sleep(ACCEPT_PAUSE) => continue,
                     }
                 }
             };
+            failing = false;
             let Some(slot) = self.slots.take(remote.ip()) else {
                 tracing::debug!(%remote, "too many RTMP connections");
                 count(Outcome::Limit);
@@ -202,7 +207,8 @@ impl Connection {
         }
         count(match acceptor {
             None => self.rtmp(socket).await,
-            Some(acceptor) => self.rtmps(socket, &acceptor).await,
+            // In a box, so that a plain connection is smaller.
+            Some(acceptor) => Box::pin(self.rtmps(socket, &acceptor)).await,
         });
     }
 

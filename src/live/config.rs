@@ -13,8 +13,7 @@ pub struct Config {
     pub start_on_publish: bool,
     /// How long parts are.
     pub latency: Latency,
-    /// Below this much free space on the spool's disk no new live is taken in, in bytes; a tenth of the disk
-    /// where that is less.
+    /// Below this much free space on the spool's disk no new live is taken in, in bytes.
     pub spool_reserve_bytes: u64,
 }
 

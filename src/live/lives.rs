@@ -18,8 +18,8 @@ use super::state::{STOPPED_KEY_REST, State};
 use crate::base::{Event, LiveId, RecordingId, Secret, UserId, random_hex};
 use crate::rendition::{Growing, GrowingPlan, PlaybackError, Reader, Sending};
 use crate::store::{
-    EndReason, Live, LiveFilter, LivePost, LiveStatus, NewLive, Page, PublishSession, User,
-    WholeRecording,
+    EndReason, Gap, GapCause, Live, LiveFilter, LivePost, LiveStatus, NewLive, Page,
+    PublishSession, User, WholeRecording,
 };
 
 /// How many ended lives keep their playlist in memory.
@@ -393,15 +393,26 @@ impl Lives {
     async fn look(&self, post: LivePost) -> Result<LiveView, LiveError> {
         let live = post.live.id;
         let running = self.find(&post.live.playback_id);
+        let mut recording = self.deps.store.recording_of(live).await?;
+        let losing = running.as_ref().and_then(|running| running.losing());
+        if let (Some(whole), Some(loss)) = (&mut recording, losing) {
+            // Its row comes when it ends; on a full disk no row can be written.
+            whole.gaps.push(Gap {
+                id: 0,
+                recording_id: whole.recording.id,
+                at: loss.at,
+                started_at: loss.since,
+                seconds: Some(loss.seconds),
+                cause: GapCause::Disk,
+            });
+        }
         let running = running.as_ref();
-        let viewers = running.map_or(0, |running| running.audience.count());
-        let findings = running.map_or_else(Vec::new, |running| running.findings());
         Ok(LiveView {
             sessions: self.deps.store.sessions_of(live).await?,
-            recording: self.deps.store.recording_of(live).await?,
+            recording,
             post,
-            viewers,
-            findings,
+            viewers: running.map_or(0, |running| running.audience.count()),
+            findings: running.map_or_else(Vec::new, |running| running.findings()),
         })
     }
 

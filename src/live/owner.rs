@@ -270,6 +270,7 @@ impl Owner {
                 .increment(1);
             tracing::error!(%error, "media could not be recorded");
         }
+        self.note_losses();
         self.consult();
     }
 
@@ -303,6 +304,25 @@ impl Owner {
             tracing::info!(live.id = %self.live.id, code = code.as_str(), "a finding is gone");
         }
         self.running.set_findings(self.doctor.findings());
+    }
+
+    /// Tells of the holes that the disk has made.
+    fn note_losses(&mut self) {
+        let losses = self.growing.take_losses();
+        self.running.set_losing(self.growing.losing());
+        let Some(recording) = self.recording else {
+            return;
+        };
+        for loss in losses {
+            self.rows.put(Row::Gap(NewGap {
+                id: self.deps.ids.next(),
+                recording_id: recording,
+                at: loss.at,
+                started_at: loss.since,
+                seconds: Some(loss.seconds),
+                cause: GapCause::Disk,
+            }));
+        }
     }
 
     fn note_encoder(&mut self, encoder: &str) {
@@ -479,6 +499,7 @@ impl Owner {
             return false;
         };
         let finished = self.growing.finish().await;
+        self.note_losses();
         note_finished(&self.deps, recording, &finished).await
     }
 
@@ -505,6 +526,7 @@ impl Owner {
         if let Err(error) = self.growing.park().await {
             tracing::error!(%error, "the rendition could not be parked");
         }
+        self.note_losses();
         let change = LiveChange {
             last_media_at: Some(self.last_media_at),
             ..LiveChange::default()

@@ -10,7 +10,7 @@ use super::doctor::Finding;
 use super::owner::Command;
 use super::publisher::full;
 use crate::base::{LiveId, UserId};
-use crate::rendition::Reader;
+use crate::rendition::{Loss, Reader};
 use crate::store::LiveStatus;
 
 /// A live that has an owner task, or had one until a moment ago.
@@ -32,6 +32,8 @@ struct Now {
     status: LiveStatus,
     findings: Vec<Finding>,
     owner_seen: Instant,
+    /// The hole that the disk is making in the recording.
+    losing: Option<Loss>,
 }
 
 impl Running {
@@ -51,6 +53,7 @@ impl Running {
                 status: live.status,
                 findings: Vec::new(),
                 owner_seen: Instant::now(),
+                losing: None,
             }),
         }
     }
@@ -81,6 +84,14 @@ impl Running {
 
     pub(super) fn set_findings(&self, findings: &[Finding]) {
         self.lock().findings = findings.to_vec();
+    }
+
+    pub(super) fn losing(&self) -> Option<Loss> {
+        self.lock().losing
+    }
+
+    pub(super) fn set_losing(&self, losing: Option<Loss>) {
+        self.lock().losing = losing;
     }
 
     pub(super) fn owner_seen(&self) -> Instant {

@@ -424,6 +424,43 @@ async fn who_does_not_come_back_within_the_grace_is_gone() {
 }
 
 #[tokio::test]
+async fn a_nearly_full_disk_takes_in_no_new_live_and_lets_encoders_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (live, key) = {
+        let house = House::open(folder.path()).await;
+        let owner = house.member("mariam", Some(11)).await;
+        let key = house.accounts.stream_key(owner).await.expect("a key");
+        let publisher = open_door(&house, &mut Encoder::new(), &key, 4).await;
+        house.playlist(publisher.live, Some(2)).await;
+        house.store.close().await;
+        (publisher.live, key)
+    };
+    let full = Config {
+        spool_reserve_bytes: u64::MAX,
+        ..Config::default()
+    };
+    let house = House::open_with(folder.path(), full).await;
+    house
+        .lives
+        .resume(Survived::Written)
+        .await
+        .expect("a resume");
+    let newcomer = house.member("binta", Some(11)).await;
+    let other = house.accounts.stream_key(newcomer).await.expect("a key");
+    let refused = house.publish(&other).await.err();
+    assert_eq!(refused, Some(PublishRefusal::NoRoom));
+    // One that was started on the page waits for its encoder; that is refused too.
+    let started = house.lives.start(newcomer, StartLive::default()).await;
+    let started = started.expect("a live").live;
+    let refused = house.publish(&other).await.err();
+    assert_eq!(refused, Some(PublishRefusal::NoRoom));
+    assert_eq!(house.status(started).await, LiveStatus::Ready);
+
+    let back = open_door(&house, &mut Encoder::new(), &key, 3).await;
+    assert_eq!(back.live, live);
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_with_the_same_file_and_keeps_every_announced_part() {
     let folder = tempfile::tempdir().expect("a folder");
     let (live, key, owner, before) = {

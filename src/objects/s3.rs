@@ -29,6 +29,8 @@ use crate::base::Secret;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// A store that does not answer a small request in this time is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The same when it is only asked whether it is there.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Parts of multipart uploads that may be in memory at a time, for the whole process: 16 MiB.
 /// More wait; a part is read from the spool when its turn has come.
 const PARTS_IN_FLIGHT: usize = 2;
@@ -127,6 +129,28 @@ impl S3 {
     pub(super) fn path(&self, name: &str) -> String {
         let below = name.strip_prefix(&*self.prefix).unwrap_or(name);
         below.trim_start_matches('/').to_owned()
+    }
+
+    /// Whether the bucket is there and lets us in; it has five seconds to say so.
+    ///
+    /// # Errors
+    /// `Refused`, `Away`, `Other`.
+    pub async fn look(&self) -> Result<(), ObjectError> {
+        let settings = aws_sdk_s3::Config::builder()
+            .timeout_config(within(LOOK_WITHIN))
+            .retry_config(RetryConfig::disabled());
+        let asked = self.client.head_bucket().bucket(&*self.bucket);
+        let answer = asked.customize().config_override(settings).send().await;
+        match answer.map_err(|error| from_sdk("look", error)) {
+            Ok(_) => Ok(()),
+            // Answers to HEAD have no body that would say what is missing.
+            Err(ObjectError::Missing) => {
+                count("look", "refused");
+                let bucket = &self.bucket;
+                Err(ObjectError::Refused(format!("there is no bucket {bucket}")))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn head(&self, key: &ObjectKey) -> Result<u64, ObjectError> {
@@ -285,10 +309,14 @@ where
         _ => ObjectError::Other(DisplayErrorContext(&error).to_string()),
     };
     if sorted != ObjectError::Missing {
-        metrics::counter!("griot_objects_errors_total", "kind" => sorted.word(), "operation" => operation)
-            .increment(1);
+        count(operation, sorted.word());
     }
     sorted
+}
+
+fn count(operation: &'static str, kind: &'static str) {
+    metrics::counter!("griot_objects_errors_total", "kind" => kind, "operation" => operation)
+        .increment(1);
 }
 
 /// What an answer of the server means, by status and S3's own code (none in answers to HEAD).

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::error::RenditionError;
 use super::gate::Gate;
+use super::losing::{Losing, Loss};
 use super::media::Media;
 use super::reader::{Announced, Reader};
 use super::run::OpenRun;
@@ -78,7 +79,7 @@ pub struct Growing {
     announced: watch::Sender<Announced>,
     pub(super) rates: Rates,
     interrupted: bool,
-    frame_rate_hint: Option<f64>,
+    pub(super) frame_rate_hint: Option<f64>,
     /// The sound's configuration changed, and the run goes on without sound to the next key frame: since which picture.
     sound_changed: Option<Option<Ticks>>,
     /// When the first frame of a new session came, until the playlist has been told.
@@ -95,6 +96,9 @@ pub struct Growing {
     pub(super) finished_runs: usize,
     /// Those that the next start makes final.
     pub(super) parked_runs: usize,
+    /// While the disk refuses media.
+    pub(super) losing: Option<Losing>,
+    pub(super) losses: Vec<Loss>,
 }
 
 impl Growing {
@@ -125,6 +129,8 @@ impl Growing {
             sealing: Vec::new(),
             finished_runs: 0,
             parked_runs: 0,
+            losing: None,
+            losses: Vec::new(),
         }
     }
 
@@ -249,6 +255,9 @@ impl Growing {
         if self.waits_for_key(&frame, packed).await? {
             return Ok(());
         }
+        if self.losing.is_some() {
+            self.recover_disk(&frame, packed).await?;
+        }
         if let Some(run) = &mut self.run {
             run.packager.push(frame, packed);
         } else if self.gate.hold(frame) {
@@ -257,19 +266,26 @@ impl Growing {
                 return Ok(());
             }
             self.rests_until = Some(Instant::now() + REST);
-            let mut run = OpenRun::create(self, tracks, self.frame_rate_hint).await?;
+            let run = OpenRun::create(self, tracks, self.frame_rate_hint).await?;
             self.rests_until = None;
-            run.packager.start_session();
-            for frame in held {
-                run.packager.push(frame, packed);
+            self.begin_run(run);
+            if let Some(run) = &mut self.run {
+                for frame in held {
+                    run.packager.push(frame, packed);
+                }
             }
-            self.window.start_run(run.number, true);
-            if let Some(shelf) = run.shelf() {
-                self.shelf().add_run(shelf);
-            }
-            self.run = Some(run);
         }
         Ok(())
+    }
+
+    /// What comes next lies in `run`; answers the run before it, if that was still open.
+    pub(super) fn begin_run(&mut self, mut run: OpenRun) -> Option<OpenRun> {
+        run.packager.start_session();
+        self.window.start_run(run.number, true);
+        if let Some(shelf) = run.shelf() {
+            self.shelf().add_run(shelf);
+        }
+        self.run.replace(run)
     }
 
     /// The encoder is gone: what is pending becomes the last part of its segment.
@@ -299,7 +315,7 @@ impl Growing {
     }
 
     /// Writes what the packager handed out, then puts it on the shelf and announces it.
-    async fn write_out(&mut self, packed: Vec<Packed>) -> Result<(), RenditionError> {
+    pub(super) async fn write_out(&mut self, packed: Vec<Packed>) -> Result<(), RenditionError> {
         if packed.is_empty() {
             return Ok(());
         }
@@ -312,8 +328,11 @@ impl Growing {
         });
         let written = run.append(bytes.collect()).await;
         if let Err(error) = &written {
-            tracing::error!(%error, "the disk refuses parts; viewers have them from memory");
+            if self.losing.is_none() {
+                tracing::error!(%error, "the disk refuses parts; viewers have them from memory");
+            }
             metrics::counter!("griot_parts_not_written_total").increment(1);
+            self.begin_losing(&run).await;
         }
         let mut offset = written.as_ref().ok().copied();
         for item in packed {
@@ -324,7 +343,7 @@ impl Growing {
         }
         self.run = Some(run);
         self.announce();
-        written.map(|_| ()).map_err(RenditionError::File)
+        Ok(())
     }
 
     fn add_part(&mut self, run: &mut OpenRun, part: Part, offset: &mut Option<u64>) {
@@ -352,21 +371,30 @@ impl Growing {
         metrics::counter!("griot_parts_total").increment(1);
         metrics::counter!("griot_part_bytes_total").increment(length);
         run.add_part(&part, spot.is_some());
-        self.shelf().add_part(msn, index, spot, part.bytes);
+        let mut shelf = self.shelf();
+        if spot.is_none() {
+            shelf.hold(run.number, msn, part.bytes.clone());
+        }
+        shelf.add_part(msn, index, spot, part.bytes);
     }
 
     pub(super) fn end_segment(&mut self, run: &mut OpenRun) {
-        let segment = if run.has_lost_parts() {
-            self.window.lose_segment()
-        } else {
-            self.window.end_segment()
-        };
-        let Some(segment) = segment else {
+        let Some(mut segment) = self.window.end_segment() else {
             return;
         };
         self.rates.segment();
-        let spot = run.end_segment(&segment);
-        self.shelf().add_segment(segment.msn, spot);
+        // Viewers have it as long as memory holds it; the recording lacks it from the start.
+        segment.gap = run.has_lost_parts();
+        let mut spot = run.end_segment(&segment);
+        if segment.gap {
+            spot.length = 0;
+        }
+        let gone = {
+            let mut shelf = self.shelf();
+            shelf.add_segment(segment.msn, spot);
+            shelf.shed()
+        };
+        self.lose(gone);
     }
 
     pub(super) fn announce(&self) {

@@ -110,7 +110,9 @@ impl Growing {
         }
         self.fix_part_target(&indexes);
         self.shelve_parts(run, &segments, &indexes);
-        self.end = run.timeline_start + run.duration;
+        // Not the run's own duration: a final file lacks what its gaps last.
+        let media = segments.iter().map(|segment| segment.duration.0).sum();
+        self.end = run.timeline_start + Ticks(media);
         if run.state == RunState::Final {
             self.finished_runs += 1;
             return Ok(None);

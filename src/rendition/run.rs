@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::error::RenditionError;
-use super::file::RunFile;
+use super::file::{FileRange, RunFile};
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
 use super::rows::{Finished, SegmentRows};
@@ -40,6 +40,8 @@ pub(super) struct OpenRun {
     segment_offset: u64,
     /// Whether the disk refused a part of it: players are told that it is missing (EXT-X-GAP).
     lost_parts: bool,
+    /// Whether the disk has refused a part: nothing more is written to this file.
+    dry: bool,
 }
 
 /// A run that nothing is appended to any more.
@@ -147,6 +149,7 @@ impl OpenRun {
             rows: SegmentRows::new(plan.store.clone(), &plan.tasks),
             parts: Vec::new(),
             lost_parts: false,
+            dry: false,
         }
     }
 
@@ -162,6 +165,9 @@ impl OpenRun {
 
     /// Appends parts to the file; answers where the first begins.
     pub(super) async fn append(&mut self, parts: Vec<Bytes>) -> io::Result<u64> {
+        if self.dry {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let Some(mut file) = self.file.take() else {
             return Err(io::Error::other("the file was lost by a broken task"));
         };
@@ -176,7 +182,23 @@ impl OpenRun {
         })
         .await?;
         self.file = Some(file);
+        self.dry = written.is_err();
         written
+    }
+
+    /// Reads back what of the open segment is in the file, part by part.
+    pub(super) async fn open_parts(&self) -> io::Result<Vec<Bytes>> {
+        let Some(file) = self.file.as_ref().map(RunFile::shared) else {
+            return Ok(Vec::new());
+        };
+        let length = self.parts.iter().map(|part| u64::from(part.length)).sum();
+        let range = FileRange::new(file, self.segment_offset, length);
+        let mut bytes = blocking(move || range.read_whole()).await?;
+        let lengths = self.parts.iter();
+        let lengths = lengths.map(|part| usize::try_from(part.length).unwrap_or(usize::MAX));
+        Ok(lengths
+            .map(|length| bytes.split_to(length.min(bytes.len())))
+            .collect())
     }
 
     pub(super) fn spot(&self, offset: u64, length: u64) -> Spot {

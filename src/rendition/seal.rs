@@ -54,6 +54,9 @@ impl Growing {
         if let Err(error) = self.end_session().await {
             tracing::error!(%error, "the last part could not be recorded");
         }
+        let unwritten = self.shelf().shed_all();
+        self.lose(unwritten);
+        self.end_losing();
         self.window.end();
         self.announce();
         self.shelf().cool();
@@ -106,6 +109,7 @@ impl Growing {
     /// When the disk refuses to sync.
     pub async fn park(&mut self) -> Result<(), RenditionError> {
         self.end_session().await?;
+        self.end_losing();
         if let Some(run) = self.run.take() {
             run.park().await?;
         }
@@ -132,7 +136,12 @@ async fn seal_at_last(plan: GrowingPlan, shelf: Arc<RwLock<Shelf>>, run: OpenRun
                     .write()
                     .unwrap_or_else(PoisonError::into_inner)
                     .set_download(run.number, download);
+                // Before it can be stored: or the shelf would not hear of it.
                 plan.sending.tell_when_stored(run.id, run.number, &shelf);
+                match &run.feed {
+                    Some(feed) => feed.sealed(),
+                    None => plan.sending.adopted(run.id, run.place.key().clone()),
+                }
                 return Sealed::Final;
             }
             Err(error) if is_lasting(&error) => {
@@ -223,11 +232,6 @@ async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, Rendi
         frames = finalised.video_frames,
         "a run is final"
     );
-    // The row is committed: what follows may take its time.
-    match &run.feed {
-        Some(feed) => feed.sealed(),
-        None => plan.sending.adopted(id, place.key().clone()),
-    }
     Ok(Download {
         media: MediaBytes::File(FileRange::new(shared, 0, length)),
         etag,

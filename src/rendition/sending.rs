@@ -24,7 +24,7 @@ use crate::objects::{Directory, ObjectError, ObjectKey, S3};
 use crate::store::{Run, RunChange, Store, StoreError};
 
 /// How often an idle bucket is asked whether it is there; in trouble more often.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY_IN_TROUBLE: Duration = Duration::from_secs(5);
 
 /// The way from the spool to the object store. Cheap to clone.
@@ -43,12 +43,15 @@ pub(super) struct Inner {
     known: Mutex<Known>,
 }
 
+/// A shelf, and which of its runs it is.
+type Waiter = (Weak<RwLock<Shelf>>, u32);
+
 #[derive(Debug, Default)]
 struct Known {
     /// Bytes of each run that the bucket lacks.
     waiting: HashMap<RunId, u64>,
     /// Shelves that read a run from the spool until it is stored.
-    readers: HashMap<RunId, Vec<(Weak<RwLock<Shelf>>, u32)>>,
+    readers: HashMap<RunId, Vec<Waiter>>,
     trouble: Option<ObjectsTrouble>,
     /// Whether the last publish was refused for want of room.
     full: bool,
@@ -314,16 +317,15 @@ impl Inner {
     /// Asks the bucket now and then, so that health and metrics speak before the first recording does.
     async fn watch(&self, bucket: S3) {
         let stopping = self.tasks.stopping();
-        let objects = crate::objects::Objects::S3(bucket);
         loop {
             let asked = tokio::select! {
                 biased;
                 () = stopping.cancelled() => return,
-                asked = objects.list("doctor/", None) => asked,
+                asked = bucket.look() => asked,
             };
             self.note_outcome(asked.as_ref().err());
             let pause = match asked {
-                Ok(_) => LOOK_EVERY,
+                Ok(()) => LOOK_EVERY,
                 Err(_) => LOOK_EVERY_IN_TROUBLE,
             };
             tokio::select! {

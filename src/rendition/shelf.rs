@@ -19,6 +19,20 @@ const HOT_PARTS: usize = 3;
 /// and no segment but the first three is shorter than 3.2 s.
 pub(super) const PARTED_SEGMENTS: usize = 12;
 
+/// Bytes of segments that the disk refused, kept for viewers: half a minute at 6 Mbit/s.
+const UNWRITTEN_BYTES: usize = 24 << 20;
+/// Such segments kept at most, the open one included: what players read who keep three target durations behind
+/// (18 s), and within what delta updates always repeat (36 s).
+const UNWRITTEN_SEGMENTS: usize = 6;
+
+/// A segment of which some part is in no file: all its parts.
+#[derive(Debug)]
+struct Unwritten {
+    run: u32,
+    msn: u64,
+    parts: Vec<Bytes>,
+}
+
 /// One file of the rendition.
 #[derive(Clone, Debug)]
 pub(super) struct RunShelf {
@@ -73,6 +87,8 @@ pub(super) struct Shelf {
     parted: VecDeque<Vec<Option<Spot>>>,
     hot: VecDeque<(u64, usize, Bytes)>,
     hot_bytes: usize,
+    /// Oldest first. Full: the oldest goes, and becomes a gap.
+    unwritten: VecDeque<Unwritten>,
 }
 
 impl Shelf {
@@ -132,6 +148,44 @@ impl Shelf {
         }
     }
 
+    /// Keeps the next part of a segment that is not whole in its file.
+    pub(super) fn hold(&mut self, run: u32, msn: u64, bytes: Bytes) {
+        match self.unwritten.back_mut() {
+            Some(last) if last.msn == msn => last.parts.push(bytes),
+            _ => self.unwritten.push_back(Unwritten {
+                run,
+                msn,
+                parts: vec![bytes],
+            }),
+        }
+    }
+
+    /// Lets go of the oldest segments that only memory holds, as many as are too many; says which.
+    pub(super) fn shed(&mut self) -> Vec<u64> {
+        let mut gone = Vec::new();
+        while self.unwritten.len() > 1 && self.holds_too_much() {
+            gone.extend(self.unwritten.pop_front().map(|segment| segment.msn));
+        }
+        gone
+    }
+
+    /// The same of all of them.
+    pub(super) fn shed_all(&mut self) -> Vec<u64> {
+        let all = self.unwritten.drain(..);
+        all.map(|segment| segment.msn).collect()
+    }
+
+    fn holds_too_much(&self) -> bool {
+        let parts = self.unwritten.iter().flat_map(|segment| &segment.parts);
+        let bytes: usize = parts.map(Bytes::len).sum();
+        bytes > UNWRITTEN_BYTES || self.unwritten.len() > UNWRITTEN_SEGMENTS
+    }
+
+    fn unwritten(&self, run: u32, msn: u64) -> Option<&Unwritten> {
+        let mut held = self.unwritten.iter();
+        held.find(|segment| segment.run == run && segment.msn == msn)
+    }
+
     /// Nothing new will come: memory is given back, the file has it all.
     pub(super) fn cool(&mut self) {
         self.hot = VecDeque::new();
@@ -149,8 +203,16 @@ impl Shelf {
     pub(super) fn segment(&self, run: u32, msn: u64) -> Option<MediaBytes> {
         let index = usize::try_from(msn.checked_sub(self.first_msn)?).ok()?;
         let spot = *self.segments.get(index)?;
-        let there = spot.run == run && spot.length > 0;
-        there.then(|| self.range(spot)).flatten()
+        if spot.run != run {
+            return None;
+        }
+        if let Some(held) = self.unwritten(run, msn) {
+            return Some(MediaBytes::Memory(held.parts.concat().into()));
+        }
+        if spot.length == 0 {
+            return None;
+        }
+        self.range(spot)
     }
 
     pub(super) fn part(&self, run: u32, msn: u64, part: usize) -> Option<MediaBytes> {
@@ -164,6 +226,10 @@ impl Shelf {
         let mut newest_first = self.hot.iter().rev();
         let hot = newest_first.find(|(at, index, _)| (*at, *index) == (msn, part));
         if let Some((_, _, bytes)) = hot {
+            return Some(MediaBytes::Memory(bytes.clone()));
+        }
+        let held = self.unwritten(run, msn);
+        if let Some(bytes) = held.and_then(|segment| segment.parts.get(part)) {
             return Some(MediaBytes::Memory(bytes.clone()));
         }
         self.range(spot?)
@@ -217,6 +283,30 @@ mod tests {
         };
         assert_eq!(range.offset, big.len() as u64);
         assert!(shelf.hot_bytes <= HOT_BYTES);
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_answered_from_memory_until_there_is_too_much_of_it() {
+        let mut shelf = shelf_with_run();
+        for msn in 0..10 {
+            for (part, bytes) in [&b"one"[..], b"two"].into_iter().enumerate() {
+                let bytes = Bytes::from_static(bytes);
+                shelf.add_part(msn, part, None, bytes.clone());
+                shelf.hold(0, msn, bytes);
+            }
+            shelf.add_segment(msn, spot(0, 0));
+        }
+        shelf.cool();
+        assert_eq!(shelf.shed(), [0, 1, 2, 3]);
+        assert!(shelf.segment(0, 3).is_none() && shelf.part(0, 3, 0).is_none());
+        let Some(MediaBytes::Memory(segment)) = shelf.segment(0, 4) else {
+            panic!("segment 4 is held");
+        };
+        assert_eq!(segment, "onetwo");
+        assert!(matches!(shelf.part(0, 9, 1), Some(MediaBytes::Memory(part)) if part == "two"));
+        assert!(shelf.segment(1, 4).is_none(), "another run");
+        assert_eq!(shelf.shed_all(), [4, 5, 6, 7, 8, 9]);
+        assert!(shelf.segment(0, 9).is_none());
     }
 
     #[test]

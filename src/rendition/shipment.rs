@@ -5,6 +5,7 @@
 //! spool's file are all that another process needs to go on. Nothing is ever concluded from a list of the
 //! server's. What fails is tried again for as long as it takes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -25,12 +26,17 @@ use crate::store::{RunPart, RunUpload, StoreError};
 /// Pause after a failure, doubled with each that follows, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The same after everything was sent in vain, four times as long with each: a server that will never take it is
+/// not to be sent gigabytes for ever.
+const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_secs(3_600);
 /// A part may take this long; after a failure twice as long, up to the longest: 8 MiB in four minutes are
 /// 280 kbit/s, and a link that is slower keeps up with no live.
 const PART_WITHIN: Duration = Duration::from_secs(60);
 const PART_WITHIN_AT_MOST: Duration = Duration::from_secs(240);
 /// An upload that is older is begun anew from the spool: MinIO sweeps uploads 24 hours after their start.
 const OLDEST_UPLOAD: Duration = Duration::from_secs(12 * 3_600);
+/// Of an upload ("Amazon S3 User Guide", Multipart upload limits).
+const MOST_PARTS: i32 = 10_000;
 /// The bytes that sealing changes, and those before them: what is read back of a stored object.
 const HEAD_BYTES: u64 = MDAT_OFFSET + 16;
 
@@ -48,6 +54,9 @@ pub(super) struct Outlook {
 enum Setback {
     #[error(transparent)]
     Objects(#[from] ObjectError),
+    /// Everything was sent, and did not become the object: all is to be sent again.
+    #[error(transparent)]
+    Spoilt(ObjectError),
     #[error("rows: {0}")]
     Rows(#[from] StoreError),
     #[error("spool: {0}")]
@@ -61,7 +70,8 @@ enum Setback {
 struct Upload {
     id: UploadId,
     started_at: Timestamp,
-    parts: Vec<RunPart>,
+    /// By number.
+    parts: BTreeMap<i64, RunPart>,
 }
 
 /// The task of one run.
@@ -79,6 +89,8 @@ pub(super) struct Shipment {
     part_within: Duration,
     /// Parts sent: an attempt that came further pauses briefly again.
     progress: u64,
+    /// How often everything was sent in vain.
+    spoilt: u32,
 }
 
 impl Shipment {
@@ -101,6 +113,7 @@ impl Shipment {
             loaded: false,
             part_within: PART_WITHIN,
             progress: 0,
+            spoilt: 0,
         }
     }
 
@@ -115,8 +128,13 @@ impl Shipment {
             if self.progress > before {
                 pause = FIRST_PAUSE;
             }
-            if let Setback::Objects(error) = &setback {
+            if let Setback::Objects(error) | Setback::Spoilt(error) = &setback {
                 self.house.note_outcome(Some(error));
+            }
+            if let Setback::Spoilt(_) = &setback {
+                let times = 4_u32.saturating_pow(self.spoilt);
+                pause = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE_IN_VAIN);
+                self.spoilt += 1;
             }
             tracing::warn!(error = %setback, object.key = %self.key, pause_s = pause.as_secs(),
                 "a run waits to be sent");
@@ -155,16 +173,16 @@ impl Shipment {
         self.upload = known.map(|(upload, parts)| Upload {
             id: UploadId(upload.upload_id),
             started_at: upload.started_at,
-            parts,
+            parts: parts.into_iter().map(|part| (part.number, part)).collect(),
         });
         if let Some(upload) = self.upload.as_mut().filter(|_| fresh) {
             let length = self.file.metadata()?.len();
-            for part in std::mem::take(&mut upload.parts) {
+            for part in std::mem::take(&mut upload.parts).into_values() {
                 let number = u64::try_from(part.number).unwrap_or(1).max(1);
                 let _room = self.bucket.room_for_a_part().await;
                 let (_, hash) = read_piece(&self.file, number, length).await?;
                 if part.sha256 == hash {
-                    upload.parts.push(part);
+                    upload.parts.insert(part.number, part);
                 } else {
                     tracing::warn!(number, object.key = %self.key, "a part that was sent is another now");
                     let store = &self.house.store;
@@ -179,7 +197,7 @@ impl Shipment {
     fn has(&self, number: u64) -> bool {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         let upload = self.upload.as_ref();
-        upload.is_some_and(|upload| upload.parts.iter().any(|part| part.number == number))
+        upload.is_some_and(|upload| upload.parts.contains_key(&number))
     }
 
     /// The next piece after the first that is synced as a whole and not sent.
@@ -188,9 +206,9 @@ impl Shipment {
     }
 
     fn tell_waiting(&self, length: u64) {
-        let sent = self.upload.iter().flat_map(|upload| &upload.parts);
+        let sent = self.upload.iter().flat_map(|upload| upload.parts.keys());
         let sent: u64 = sent
-            .map(|part| place_of(u64::try_from(part.number).unwrap_or(1).max(1), length).1)
+            .map(|number| place_of(u64::try_from(*number).unwrap_or(1).max(1), length).1)
             .sum();
         self.house
             .note_waiting(self.run, length.saturating_sub(sent));
@@ -202,8 +220,11 @@ impl Shipment {
         let _room = self.bucket.room_for_a_part().await;
         let (bytes, hash) = read_piece(&self.file, number, length).await?;
         let sent_bytes = bytes.len() as u64;
-        let part_number = i32::try_from(number)
-            .map_err(|_| ObjectError::Other("a run of more parts than there are".to_owned()))?;
+        let part_number = i32::try_from(number).unwrap_or(i32::MAX);
+        if part_number > MOST_PARTS {
+            let text = "the run has more than 80 GiB, which no upload holds; it stays in the spool";
+            return Err(ObjectError::Other(text.to_owned()).into());
+        }
         let sending =
             self.bucket
                 .upload_part(&self.key, &upload, part_number, bytes, self.part_within);
@@ -225,8 +246,7 @@ impl Shipment {
         };
         self.house.store.add_run_part(&part).await?;
         if let Some(upload) = &mut self.upload {
-            upload.parts.retain(|known| known.number != part.number);
-            upload.parts.push(part);
+            upload.parts.insert(part.number, part);
         }
         self.part_within = PART_WITHIN;
         self.progress += 1;
@@ -257,7 +277,7 @@ impl Shipment {
         self.upload = Some(Upload {
             id: id.clone(),
             started_at: now,
-            parts: Vec::new(),
+            parts: BTreeMap::new(),
         });
         Ok(id)
     }
@@ -332,16 +352,15 @@ impl Shipment {
                 self.tell_waiting(length);
             }
         }
-        let Some(upload) = &mut self.upload else {
+        let Some(upload) = &self.upload else {
             return Err(ObjectError::Missing.into());
         };
-        upload.parts.sort_by_key(|part| part.number);
-        let hashes = upload.parts.iter().map(|part| {
+        let hashes = upload.parts.values().map(|part| {
             PieceHash::try_from(part.sha256.as_slice())
                 .map_err(|_| ObjectError::Other("a row holds no hash".to_owned()))
         });
         let hashes: Vec<PieceHash> = hashes.collect::<Result<_, _>>()?;
-        let parts = upload.parts.iter().map(|part| SentPart {
+        let parts = upload.parts.values().map(|part| SentPart {
             number: i32::try_from(part.number).unwrap_or(i32::MAX),
             etag: part.etag.clone(),
         });
@@ -353,7 +372,7 @@ impl Shipment {
             Err(ObjectError::Missing) if self.is_there(length, &hashes).await? => Ok(hashes),
             Err(error @ (ObjectError::Missing | ObjectError::Other(_))) => {
                 self.begin_anew().await?;
-                Err(error.into())
+                Err(Setback::Spoilt(error))
             }
             Err(error) => Err(error.into()),
         }
@@ -389,11 +408,10 @@ impl Shipment {
             return Ok(());
         }
         self.begin_anew().await?;
-        Err(ObjectError::Other(format!(
+        Err(Setback::Spoilt(ObjectError::Other(format!(
             "{} came out with {there} bytes of {length}, or with another head",
             self.key
-        ))
-        .into())
+        ))))
     }
 
     fn objects(&self) -> &Objects {

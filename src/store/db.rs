@@ -195,6 +195,13 @@ async fn open_sqlite(
         .foreign_keys(true);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        // A commit that a full disk refuses has been rolled back by SQLite itself; sqlx's own rollback then fails,
+        // and it takes the connection for one inside a transaction for ever. The pool's test before this has
+        // waited until every rollback was tried.
+        .before_acquire(|connection, _| {
+            let stuck = connection.is_in_transaction();
+            Box::pin(async move { Ok(!stuck) })
+        })
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)

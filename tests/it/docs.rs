@@ -160,6 +160,7 @@ fn scripts_can_be_run() {
         "script/run",
         "script/test",
         "script/soak",
+        "script/soak-objects",
         "fixtures/media/make",
     ] {
         let mode = fs::metadata(root().join(script))

@@ -1,5 +1,5 @@
 //! The fuzz targets of `fuzz/`, without a fuzzer: their corpus, and thousands of damaged copies of it, the same in
-//! each run.
+//! each run. `script/soak --fuzz MINUTES` goes on from another seed for as long as it is told.
 //!
 //! `cargo-fuzz` wants a nightly toolchain and finds more, since it sees which code a damage reaches. This is what
 //! every run of the tests does.
@@ -7,6 +7,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 #[expect(unused_attributes, reason = "`no_main` is for the fuzzer")]
 #[path = "../../fuzz/fuzz_targets/flv_tags.rs"]
@@ -106,23 +109,62 @@ fn damaged(original: &[u8], other: &[u8], dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
+/// What `script/soak --fuzz` asks for: how long, and the seed to begin with.
+fn endurance() -> Option<(Duration, u64)> {
+    let number = |name| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
+    let minutes = number("FUZZ_MINUTES")?;
+    Some((
+        Duration::from_secs(60 * minutes),
+        number("FUZZ_SEED").unwrap_or(1),
+    ))
+}
+
+/// Whether `target` takes one damaged copy of a file of its corpus.
+fn takes(name: &str, target: fn(&[u8]), files: &[(String, Vec<u8>)], at: usize, seed: u64) {
+    let (file, original) = &files[at];
+    let mut dice = Dice(seed);
+    let other = &files[dice.roll(files.len())].1;
+    let input = damaged(original, other, &mut dice);
+    let outcome = std::panic::catch_unwind(|| target(&input));
+    assert!(
+        outcome.is_ok(),
+        "{name} fails on {file}, damaged with seed {seed}: {}",
+        hex::encode(&input)
+    );
+}
+
+/// Each target gets its share of the minutes, and damage that no run before it did.
+fn endures(minutes: Duration, first_seed: u64) {
+    println!("fuzzing from seed {first_seed}");
+    let share = minutes / u32::try_from(TARGETS.len()).expect("few");
+    for (name, target) in TARGETS {
+        let files = corpus(name);
+        let until = Instant::now() + share;
+        let mut seed = first_seed.max(1);
+        while Instant::now() < until {
+            for at in 0..files.len() {
+                takes(name, *target, &files, at, seed);
+            }
+            // Never 0, on which xorshift stands still.
+            seed = seed.wrapping_add(1).max(1);
+        }
+        let inputs = u64::try_from(files.len()).expect("few") * seed.wrapping_sub(first_seed);
+        println!("{name}: {inputs} damaged inputs");
+    }
+}
+
 #[test]
 fn no_file_of_a_corpus_nor_any_damaged_copy_makes_a_target_fail() {
+    if let Some((minutes, seed)) = endurance() {
+        return endures(minutes, seed);
+    }
     for (name, target) in TARGETS {
         let files = corpus(name);
         target(&[]);
-        for (file, original) in &files {
+        for (at, (_, original)) in files.iter().enumerate() {
             target(original);
             for seed in 1..=COPIES {
-                let mut dice = Dice(seed);
-                let other = &files[dice.roll(files.len())].1;
-                let input = damaged(original, other, &mut dice);
-                let outcome = std::panic::catch_unwind(|| target(&input));
-                assert!(
-                    outcome.is_ok(),
-                    "{name} fails on {file}, damaged with seed {seed}: {}",
-                    hex::encode(&input)
-                );
+                takes(name, *target, &files, at, seed);
             }
         }
     }

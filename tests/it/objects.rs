@@ -246,6 +246,9 @@ async fn what_is_wrong_with_a_bucket_is_told_apart() {
     bucket.name = "no-such-bucket".to_owned();
     let refused = bucket.store().list("", None).await.expect_err("no bucket");
     assert_eq!(refused.word(), "refused", "{refused}");
+    let store = bucket.store();
+    let refused = store.s3().expect("a bucket").look().await;
+    assert_eq!(refused.expect_err("no bucket").word(), "refused");
     let (step, refused) = bucket.store().probe("x").await.expect_err("no bucket");
     assert_eq!((step, refused.word()), ("write", "refused"), "{refused}");
 
@@ -255,6 +258,7 @@ async fn what_is_wrong_with_a_bucket_is_told_apart() {
         .put(&key(1), Bytes::from_static(b"x"))
         .await
         .expect("put");
+    assert_eq!(store.s3().expect("a bucket").look().await, Ok(()));
     minio.stop().await;
     for away in [
         store.head(&key(1)).await.expect_err("nobody is there"),

@@ -5,14 +5,22 @@ use std::time::Duration;
 use reqwest::header::{IF_RANGE, LOCATION, RANGE, RETRY_AFTER};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    Answer, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors, eventually,
-    ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip,
+    Answer, Authority, Bucket, Live, Member, Minio, Player, Server, clip, decode_errors,
+    eventually, ffmpeg_publish, ffmpeg_publish_for_ever, heavy_clip, other_clip,
 };
+use crate::survive::{Dice, moments};
 
-/// A bad day of a bucket in these tests; `script/soak-objects` has longer ones.
-const OUTAGE: Duration = Duration::from_secs(5);
+/// How long a bucket is away; `script/soak-objects` has longer bad days.
+#[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
+fn outage() -> Duration {
+    let given = std::env::var("OUTAGE_SECONDS").ok();
+    Duration::from_secs(given.map_or(5, |seconds| {
+        seconds.parse().expect("OUTAGE_SECONDS is a number")
+    }))
+}
 
 /// SHA-256 of the list of SHA-256 of each 8 MiB, in hexadecimal: as the API describes `tree_sha256`.
 fn tree_sha256(bytes: &[u8]) -> String {
@@ -262,7 +270,7 @@ async fn a_bucket_that_is_gone_in_mid_live_and_while_finishing_costs_nothing() {
     let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
     until_parts_are_sent(&day.server, 1.0).await;
     day.minio.stop().await;
-    day.watch_for(OUTAGE).await;
+    day.watch_for(outage()).await;
     day.until_health_says("away").await;
     day.minio.start_again().await;
     let sent = day
@@ -276,7 +284,7 @@ async fn a_bucket_that_is_gone_in_mid_live_and_while_finishing_costs_nothing() {
     let (view, file) = day.owner.stop_and_download(day.live.id).await;
     assert_eq!(view["recording"]["stored_at"], Value::Null);
     day.watch_replay().await;
-    tokio::time::sleep(OUTAGE).await;
+    tokio::time::sleep(outage()).await;
     assert!(day.server.metric("griot_objects_waiting_bytes", "").await > 0.0);
     assert!(
         day.server
@@ -326,11 +334,11 @@ impl BadDay {
 
 #[tokio::test]
 async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
-    let day = BadDay::dawn().await;
+    let mut day = BadDay::dawn().await;
     let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &day.live.rtmp_url);
     until_parts_are_sent(&day.server, 1.0).await;
     day.minio.freeze();
-    day.watch_for(OUTAGE).await;
+    day.watch_for(outage()).await;
     day.minio.thaw();
     let sent = day
         .server
@@ -344,6 +352,11 @@ async fn a_bucket_that_hears_and_never_answers_costs_nothing() {
     assert_eq!(view["recording"]["stored_at"], Value::Null);
     day.watch_replay().await;
     day.until_health_says("away").await;
+    tokio::time::sleep(outage()).await;
+    // Neither an orderly stop nor a start waits for it.
+    assert!(day.server.terminate().await.success());
+    day.server.start_again().await;
+    day.watch_replay().await;
     day.minio.thaw();
     view_when_stored(&day.owner, day.live.id).await;
     all_is_in_its_place(&day.server, &day.bucket, &day.live, &file).await;
@@ -409,33 +422,144 @@ async fn the_doctor_tries_the_bucket_and_leaves_nothing_there() {
 }
 
 #[tokio::test]
-async fn a_killed_server_goes_on_with_the_upload_from_rows_and_spool() {
+async fn a_recording_of_two_files_is_stored_with_the_second() {
     let bucket = Bucket::new().await;
     let mut server = Server::start_on(&bucket, &[]).await;
     let owner = server.member("aissatou").await;
-    let live = owner.start_live("Coupé").await;
-    let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &live.rtmp_url);
-    until_parts_are_sent(&server, 2.0).await;
+    let live = owner.start_live("Deux caméras").await;
+    let player = Player::open(&server, &live.hls_url);
+    let encoder = ffmpeg_publish(&other_clip(), &live.rtmp_url);
+    let player = player.await;
+    player.until_seconds(2.0).await;
+    encoder.kill().await;
+    owner.view_when(live.id, "interrupted").await;
+    let encoder = ffmpeg_publish(&clip(), &live.rtmp_url);
+    eventually("the first file is stored", || async {
+        let view = owner.view(live.id).await;
+        let first = view["recording"]["runs"][0]["tree_sha256"].clone();
+        if first.is_string() && view["recording"]["runs"][1].is_object() {
+            assert_eq!(view["recording"]["stored_at"], Value::Null, "{view}");
+            Ok(())
+        } else {
+            Err(view)
+        }
+    })
+    .await;
+    player.until_seconds(4.0).await;
+    encoder.kill().await;
+    owner.stop(live.id).await.expect(200);
+    let view = view_when_stored(&owner, live.id).await;
+    let stored = bucket.store().list_all("").await.expect("a list");
+    assert_eq!(stored.len(), 2, "{stored:?}");
+    assert_eq!(server.spool(), Vec::<String>::new());
+
+    server.terminate().await;
+    server.start_again().await;
+    let replay = Player::open(&server, &live.hls_url).await.now().await;
+    let breaks = replay
+        .segments
+        .iter()
+        .filter(|segment| segment.discontinuity);
+    assert_eq!(breaks.count(), 1, "{}", replay.text);
+    for run in view["recording"]["runs"].as_array().expect("runs") {
+        let url = run["mp4_url"].as_str().expect("each run has its file");
+        let file = Answer::of(server.client.get(url)).await.expect(200).body;
+        assert_eq!(run["tree_sha256"], tree_sha256(&file));
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_behind_https_is_reached_where_its_authority_is_known() {
+    let authority = Authority::new();
+    let minio = Minio::start_secure(&authority).await;
+    let bucket = minio.bucket();
+    let known = authority.ca_file().display().to_string();
+    let stranger = Authority::new().ca_file().display().to_string();
+    for (file, word) in [(&known, "ok"), (&stranger, "fail")] {
+        let server = Server::start_on(&bucket, &[("SSL_CERT_FILE", file)]).await;
+        let doctor = server.command(&["doctor"]);
+        let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        let line = said.lines().find(|line| line.contains("s3://"));
+        let line = line.unwrap_or_else(|| panic!("no bucket in:\n{said}"));
+        assert!(line.starts_with(word), "{line}");
+    }
+}
+
+/// What others do to an upload, and what a row holds that the file does not, never gets into an object.
+#[tokio::test]
+async fn parts_of_others_and_rows_that_lie_cost_a_second_try_and_nothing_else() {
+    let bucket = Bucket::new().await;
+    let mut server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Troublé").await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 1.0).await;
     server.kill().await;
     drop(encoder);
-    // As if the crash had come between the server's answer and the row.
+    let url = format!("sqlite:{}", server.data().join("griot.db").display());
+    let mut rows = SqliteConnection::connect(&url).await.expect("the rows");
+    let changed = sqlx::query("update run_parts set sha256 = zeroblob(32) where number = 2")
+        .execute(&mut rows)
+        .await
+        .expect("a row that lies");
+    assert_eq!(changed.rows_affected(), 1);
+    rows.close().await.expect("the rows are closed");
+
+    server.start_again().await;
+    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
+    until_parts_are_sent(&server, 2.0).await;
     let path = format!("lives/{}/source/0.mp4", live.id);
     let key = griot::objects::ObjectKey::parse(&path).expect("a key");
     let store = bucket.store();
     let s3 = store.s3().expect("a bucket");
-    s3.create_upload(&key).await.expect("a lost upload");
-    assert_eq!(s3.uploads(&path).await.expect("a list").len(), 2);
-
-    server.start_again().await;
-    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
-    until_parts_are_sent(&server, 1.0).await;
+    let uploads = s3.uploads(&path).await.expect("a list");
+    let theirs = bytes::Bytes::from(vec![7; 8 << 20]);
+    let sent = s3.upload_part(&key, &uploads[0].id, 2, theirs, Duration::from_secs(60));
+    sent.await.expect("a part of others");
     encoder.succeeded().await;
     owner.view_when(live.id, "interrupted").await;
+    let (_, file) = owner.stop_and_download(live.id).await;
+    let view = view_when_stored(&owner, live.id).await;
+    assert_eq!(
+        view["recording"]["runs"][0]["tree_sha256"],
+        tree_sha256(&file)
+    );
+    all_is_in_its_place(&server, &bucket, &live, &file).await;
+}
+
+#[tokio::test]
+async fn killed_at_random_moments_of_the_upload_and_of_its_end() {
+    let mut dice = Dice::thrown("killed in mid-upload");
+    let mut pause = async |most_ms| {
+        tokio::time::sleep(Duration::from_millis(dice.below(most_ms))).await;
+    };
+    let bucket = Bucket::new().await;
+    let mut server = Server::start_on(&bucket, &[]).await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Coupé").await;
+    let path = format!("lives/{}/source/0.mp4", live.id);
+    let key = griot::objects::ObjectKey::parse(&path).expect("a key");
+    let store = bucket.store();
+    let s3 = store.s3().expect("a bucket");
+    for _ in 0..moments() {
+        let encoder = ffmpeg_publish_for_ever(&heavy_clip(), &live.rtmp_url);
+        until_parts_are_sent(&server, 1.0).await;
+        pause(1_500).await;
+        server.kill().await;
+        drop(encoder);
+        // As if the crash had come between the server's answer and the row.
+        s3.create_upload(&key).await.expect("a lost upload");
+        server.start_again().await;
+    }
+    assert!(s3.uploads(&path).await.expect("a list").len() > moments());
     let (view, file) = owner.stop_and_download(live.id).await;
     assert_eq!(view["recording"]["runs"].as_array().map(Vec::len), Some(1));
-    // Again, while the end is being sent or was sent: whatever the moment, it comes to the same.
-    server.kill().await;
-    server.start_again().await;
+    // While the rest is sent, completed, read back, noted, or all is done.
+    for _ in 0..2 * moments() {
+        pause(400).await;
+        server.kill().await;
+        server.start_again().await;
+    }
     let view = view_when_stored(&owner, live.id).await;
     assert_eq!(
         view["recording"]["runs"][0]["tree_sha256"],

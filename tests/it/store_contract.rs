@@ -37,6 +37,9 @@ macro_rules! on {
                     segments_are_appended_in_order_and_grow_their_run gaps_are_closed_once
                     lost_segments_become_gaps_and_an_empty_run_goes
                     writers_wait_for_each_other;
+                sending: an_upload_and_its_parts_are_kept_until_the_run_is_stored
+                    a_recording_is_stored_with_its_last_run_once_it_is_ready
+                    a_ready_recording_is_stored_by_its_last_run;
             );
         }
     };
@@ -57,6 +60,7 @@ mod members;
 mod opening;
 mod places;
 mod recordings;
+mod sending;
 
 on!(sqlite, sqlite_file());
 on!(postgres, postgres_database());
@@ -67,6 +71,7 @@ const CONTRACT: &[&str] = &[
     include_str!("store_contract/opening.rs"),
     include_str!("store_contract/places.rs"),
     include_str!("store_contract/recordings.rs"),
+    include_str!("store_contract/sending.rs"),
 ];
 
 async fn sqlite_file() -> (tempfile::TempDir, String) {

@@ -11,20 +11,34 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    Follower, Kept, Live, Member, Player, Playlist, Process, Server, clip, decode_errors,
-    eventually, ffmpeg_publish_for_ever,
+    Bucket, Follower, KeptPart, Live, Member, Player, Playlist, Process, Server, clip,
+    decode_errors, eventually, ffmpeg_publish_for_ever, heavy_clip,
 };
 
 /// Where finished media lie while griot is killed.
 #[derive(Clone, Copy, Debug)]
 enum Storage {
     Directory,
+    /// MinIO.
+    Bucket,
 }
 
 impl Storage {
-    async fn server(self) -> Server {
+    /// What is published: into a bucket enough for uploads in several parts.
+    fn clip(self) -> PathBuf {
         match self {
-            Self::Directory => Server::start().await,
+            Self::Directory => clip(),
+            Self::Bucket => heavy_clip(),
+        }
+    }
+
+    async fn server(self) -> (Server, Option<Bucket>) {
+        match self {
+            Self::Directory => (Server::start().await, None),
+            Self::Bucket => {
+                let bucket = Bucket::new().await;
+                (Server::start_on(&bucket, &[]).await, Some(bucket))
+            }
         }
     }
 }
@@ -32,6 +46,8 @@ impl Storage {
 /// A live that is published and followed.
 struct OnAir {
     server: Server,
+    storage: Storage,
+    bucket: Option<Bucket>,
     owner: Member,
     live: Live,
     encoder: Process,
@@ -41,14 +57,16 @@ struct OnAir {
 
 impl OnAir {
     async fn begin(storage: Storage) -> Self {
-        let server = storage.server().await;
+        let (server, bucket) = storage.server().await;
         let owner = server.member("aissatou").await;
         let live = owner.start_live("Jusqu'au bout").await;
-        let encoder = ffmpeg_publish_for_ever(&clip(), &live.rtmp_url);
+        let encoder = ffmpeg_publish_for_ever(&storage.clip(), &live.rtmp_url);
         let player = Player::open(&server, &live.hls_url).await;
         let follower = Follower::of(player.clone());
         Self {
             server,
+            storage,
+            bucket,
             owner,
             live,
             encoder,
@@ -64,12 +82,12 @@ impl OnAir {
     }
 
     async fn encoder_returns(&mut self) {
-        self.encoder = ffmpeg_publish_for_ever(&clip(), &self.live.rtmp_url);
+        self.encoder = ffmpeg_publish_for_ever(&self.storage.clip(), &self.live.rtmp_url);
         self.owner.view_when(self.live.id, "live").await;
     }
 
     /// Everything that was seen is answered as before, as far as a player may still ask for it.
-    async fn still_answers(&self, seen: &Playlist, kept: &[Kept], now: &Playlist) {
+    async fn still_answers(&self, seen: &Playlist, kept: &[KeptPart], now: &Playlist) {
         let without_parts = |playlist: &Playlist| {
             let mut segments = playlist.segments.clone();
             segments
@@ -116,18 +134,36 @@ impl OnAir {
         }
     }
 
-    /// Rows, spool and objects agree, and nothing is left over.
-    fn assert_in_order(&self) {
-        let report = self.server.griot(&["check"]);
-        assert_eq!(
-            report["problems"].as_array().map(Vec::len),
-            Some(0),
-            "{report}"
-        );
-        assert_eq!(
-            everything_in(&self.server.data().join("spool")),
-            Vec::<PathBuf>::new()
-        );
+    /// Rows, spool and objects agree, and nothing is left over; the object is what was downloaded.
+    async fn assert_in_order(&self, recordings: &[Vec<u8>]) {
+        if let Some(bucket) = &self.bucket {
+            eventually("the recording is stored", || async {
+                let view = self.owner.view(self.live.id).await;
+                let stored = view["recording"]["stored_at"].is_string();
+                if stored { Ok(()) } else { Err(view) }
+            })
+            .await;
+            let store = bucket.store();
+            for (number, recording) in recordings.iter().enumerate() {
+                let path = format!("lives/{}/source/{number}.mp4", self.live.id);
+                let key = griot::objects::ObjectKey::parse(&path).expect("a key");
+                let length = store.head(&key).await.expect("the object");
+                let object = store.read(&key, 0, length).await.expect("the object");
+                let object = object.collect().await.expect("its bytes");
+                assert!(object == recording[..], "{path} is another");
+            }
+        }
+        eventually("rows, spool and objects agree", || async {
+            let ended = self.server.try_griot(&["check"]);
+            let agree = ended.status.success();
+            if agree { Ok(()) } else { Err(ended.stdout) }
+        })
+        .await;
+        eventually("the spool is empty", || async {
+            let left = everything_in(&self.server.data().join("spool"));
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        })
+        .await;
     }
 }
 
@@ -152,7 +188,7 @@ fn everything_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Each part is in the file byte for byte, one behind the other.
-fn assert_holds(recording: &[u8], kept: &[Kept]) {
+fn assert_holds(recording: &[u8], kept: &[KeptPart]) {
     let mut from = 0;
     for part in kept {
         let at = find(&recording[from..], &part.bytes);
@@ -190,7 +226,7 @@ fn gaps(view: &Value) -> Vec<&str> {
 }
 
 /// splitmix64 (Steele 2014): which moments are tried.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// From `KILL_SEED`, or another each time; says which.
@@ -198,7 +234,7 @@ impl Dice {
         clippy::disallowed_methods,
         reason = "a seed that rotates, from the clock"
     )]
-    fn thrown(what: &str) -> Self {
+    pub(crate) fn thrown(what: &str) -> Self {
         let given = std::env::var("KILL_SEED").ok();
         let seed = given.map_or_else(
             || {
@@ -211,7 +247,7 @@ impl Dice {
         Self(seed)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -222,7 +258,7 @@ impl Dice {
 
 /// How many random moments are tried.
 #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
-fn moments() -> usize {
+pub(crate) fn moments() -> usize {
     let given = std::env::var("KILL_MOMENTS").ok();
     given.map_or(2, |moments| {
         moments.parse().expect("KILL_MOMENTS is a number")
@@ -263,7 +299,7 @@ async fn killed_at_random_moments(storage: Storage) {
     let kept = air.follower.kept();
     assert_holds(&recording, &kept);
     assert_plays(&recording);
-    air.assert_in_order();
+    air.assert_in_order(&[recording]).await;
     eprintln!(
         "{} moments, {} parts kept, all in the MP4",
         moments(),
@@ -274,6 +310,11 @@ async fn killed_at_random_moments(storage: Storage) {
 #[tokio::test]
 async fn killed_at_random_moments_into_a_directory() {
     killed_at_random_moments(Storage::Directory).await;
+}
+
+#[tokio::test]
+async fn killed_at_random_moments_into_a_bucket() {
+    killed_at_random_moments(Storage::Bucket).await;
 }
 
 /// A moment of finishing: griot is killed as it is about to make this call.
@@ -349,7 +390,7 @@ async fn killed_while_finishing(storage: Storage, moment: Moment) {
     assert!(kept.len() >= 12);
     assert_holds(&recording, &kept);
     assert_plays(&recording);
-    air.assert_in_order();
+    air.assert_in_order(&[recording]).await;
 }
 
 #[tokio::test]
@@ -466,13 +507,13 @@ async fn power_lost(survives: impl Fn(&[u8], usize) -> Vec<u8>) {
         files.push(answer.expect(200).body);
         assert_plays(files.last().expect("just pushed"));
     }
-    let with_rows: Vec<Kept> = kept
+    let with_rows: Vec<KeptPart> = kept
         .into_iter()
         .filter(|part| msn_of(&part.uri) < now.segments[0].msn + rows as u64)
         .collect();
     assert!(!with_rows.is_empty());
     assert_holds(&files[0], &with_rows);
-    air.assert_in_order();
+    air.assert_in_order(&files).await;
 }
 
 fn uris(playlist: &Playlist) -> Vec<String> {
@@ -535,5 +576,15 @@ async fn a_disk_that_lost_what_it_had_promised_leaves_gaps_and_begins_a_new_run(
     air.encoder.kill().await;
     air.owner.stop(air.live.id).await.expect(200);
     air.owner.view_when_recorded(air.live.id).await;
-    air.assert_in_order();
+    air.assert_in_order(&[]).await;
+}
+
+#[tokio::test]
+async fn killed_before_the_sixteen_bytes_are_overwritten_into_a_bucket() {
+    killed_while_finishing(Storage::Bucket, on_file("pwrite64", 2)).await;
+}
+
+#[tokio::test]
+async fn killed_before_the_sixteen_bytes_are_synced_into_a_bucket() {
+    killed_while_finishing(Storage::Bucket, on_file("fsync", 1)).await;
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::{
-    Answer, Authority, Process, Server, clip, eventually, ffmpeg_publish_secure, tool,
+    self, Answer, Authority, Curled, Process, Server, clip, eventually, ffmpeg_publish_secure,
 };
 
 async fn secure_server() -> (Server, Authority) {
@@ -18,19 +18,10 @@ async fn secure_server() -> (Server, Authority) {
     (Server::start_with(&settings).await, authority)
 }
 
-/// curl's answer: its head and its body.
+/// Fetches `url` and takes only this authority's certificates.
 fn curl(authority: &Authority, options: &[&str], url: &str) -> (String, Vec<u8>) {
-    let ca = authority.ca_file().display().to_string();
-    let mut arguments = vec!["-sS", "--max-time", "30", "-i", "--cacert", &ca];
-    arguments.extend_from_slice(options);
-    arguments.push(url);
-    let mut said = tool("curl", &arguments, None);
-    let end = said
-        .windows(4)
-        .position(|bytes| bytes == b"\r\n\r\n")
-        .unwrap_or_else(|| panic!("no head in {}", String::from_utf8_lossy(&said)));
-    let body = said.split_off(end + 4);
-    (String::from_utf8_lossy(&said).to_lowercase(), body)
+    let Curled { head, body } = support::curl(&authority.ca_file(), options, url);
+    (head, body)
 }
 
 #[tokio::test]

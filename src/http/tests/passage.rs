@@ -1,6 +1,7 @@
 //! What every request passes: headers, origins, limits, slashes, the page.
 
 use super::*;
+use crate::http::MetricsTo;
 use serde_json::json;
 
 #[tokio::test]
@@ -238,11 +239,60 @@ async fn the_page_is_revalidated_and_its_assets_are_kept() {
 }
 
 #[tokio::test]
-async fn metrics_are_plain_text() {
+async fn metrics_are_plain_text_and_for_whom_the_setting_says() {
+    let here = Peer {
+        address: "127.0.0.1".parse().unwrap(),
+        secure: false,
+    };
+    let forwarded = [("x-forwarded-for", "203.0.113.9")];
+    for (metrics, local, by_proxy, strangers) in [
+        (MetricsTo::Local, 200, 404, 404),
+        (MetricsTo::Open, 200, 200, 200),
+        (MetricsTo::Off, 404, 404, 404),
+    ] {
+        let house = House::with(Config {
+            metrics,
+            ..Config::default()
+        })
+        .await;
+        let asked = async |peer: Peer, headers: &[(&str, &str)]| {
+            let mut request = Request::get("/metrics");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            house.front.answer(peer, request).await
+        };
+        let answer = asked(here, &[]).await;
+        assert_eq!(answer.status(), local, "{metrics:?}");
+        if local == 200 {
+            let kind = answer.headers()["content-type"].to_str().unwrap();
+            assert!(kind.starts_with("text/plain"), "{kind}");
+        }
+        assert_eq!(
+            asked(here, &forwarded).await.status(),
+            by_proxy,
+            "{metrics:?}"
+        );
+        assert_eq!(asked(VIEWER, &[]).await.status(), strangers, "{metrics:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_or_has_no_database_is_not_ready() {
     let house = House::open().await;
-    let answer = house.get("/metrics").await;
-    assert_eq!(answer.text(), "griot_up 1\n");
-    assert!(answer.header("content-type").starts_with("text/plain"));
+    let ready = house.get("/api/health/ready/").await;
+    assert_eq!(
+        (ready.status, ready.json()["status"].as_str()),
+        (StatusCode::OK, Some("ready"))
+    );
+    house.services.stopping.cancel();
+    assert_eq!(house.get("/api/health/ready/").await.status, 503);
+    assert_eq!(house.get("/api/health/").await.status, 200);
+
+    let house = House::open().await;
+    house.services.store.close().await;
+    assert_eq!(house.get("/api/health/ready/").await.status, 503);
 }
 
 #[tokio::test]

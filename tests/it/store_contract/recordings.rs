@@ -11,7 +11,7 @@ async fn recorded(store: &Store) -> RecordingId {
     recording.id
 }
 
-fn new_run(id: i64, number: i64) -> NewRun {
+pub(super) fn new_run(id: i64, number: i64) -> NewRun {
     NewRun {
         id: RunId(id),
         recording_id: RecordingId(10),

@@ -13,7 +13,7 @@ use griot::objects::{Objects, S3, S3Config};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{Process, eventually};
+use super::{Authority, Process, eventually};
 
 const USER: &str = "griot-tests";
 const PASSWORD: &str = "a-secret-of-the-tests";
@@ -77,15 +77,24 @@ impl Bucket {
 struct Folder {
     path: PathBuf,
     port: u16,
+    /// With `public.crt` and `private.key`: it speaks HTTPS.
+    certificates: Option<PathBuf>,
 }
 
 impl Folder {
     fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = match self.certificates {
+            None => "http",
+            Some(_) => "https",
+        };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// Whether it answers `GET /minio/health/ready` with 200.
+    /// Whether it answers `GET /minio/health/ready` with 200; over HTTPS, whether it listens.
     fn is_ready(&self) -> bool {
+        if self.certificates.is_some() {
+            return TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        }
         let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -109,10 +118,31 @@ pub(crate) struct Minio {
 
 impl Minio {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that speaks HTTPS with a certificate of `authority`.
+    pub(crate) async fn start_secure(authority: &Authority) -> Self {
+        Self::start_with(Some(authority)).await
+    }
+
+    async fn start_with(authority: Option<&Authority>) -> Self {
         let scratch = tempfile::tempdir().expect("a temporary folder");
+        let certificates = authority.map(|authority| {
+            let folder = scratch.path().join("certificates");
+            std::fs::create_dir(&folder).expect("a folder");
+            for (from, to) in [
+                (authority.cert_file(), "public.crt"),
+                (authority.key_file(), "private.key"),
+            ] {
+                std::fs::copy(from, folder.join(to)).expect("a file");
+            }
+            folder
+        });
         let folder = Folder {
             path: scratch.path().join("disk"),
             port: free_port(),
+            certificates,
         };
         std::fs::create_dir(&folder.path).expect("a folder");
         let mut minio = Self {
@@ -170,6 +200,7 @@ async fn shared() -> &'static Folder {
         let folder = Folder {
             path: scratch.join("disk"),
             port: free_port(),
+            certificates: None,
         };
         std::fs::create_dir(&folder.path).expect("a folder");
         let server = command(&folder);
@@ -213,6 +244,9 @@ fn command(folder: &Folder) -> Command {
         .env("MINIO_ROOT_PASSWORD", PASSWORD)
         .env("MINIO_UPDATE", "off")
         .env("MINIO_BROWSER", "off");
+    if let Some(certificates) = &folder.certificates {
+        command.arg("--certs-dir").arg(certificates);
+    }
     command
 }
 

@@ -173,7 +173,9 @@ impl Server {
 
     /// Its data folder.
     pub(crate) fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
+        let mut settings = self.environment.iter();
+        let data = settings.find(|(key, _)| key == "GRIOT_DATA_DIR");
+        data.expect("every test sets it").1.clone().into()
     }
 
     /// What the server has logged.
