@@ -133,7 +133,7 @@ fn a_part_leaves_with_the_first_picture_behind_it() {
 
 #[test]
 fn a_camera_that_slows_down_in_the_dark_keeps_its_parts() {
-    let mut steps = vec![33, 34, 33].repeat(60);
+    let mut steps = [33, 34, 33].repeat(60);
     steps.extend([66, 67, 67].repeat(40));
     steps.extend([41, 58, 35, 66, 49].repeat(40));
     let frames = camera(&steps, 60, true);
@@ -201,7 +201,7 @@ fn a_slide_show_without_sound_has_no_parts() {
 #[test]
 fn a_jump_of_the_clock_within_a_gop_loses_no_picture_and_no_sound() {
     for jump in [-5_000i64, 3_600_000] {
-        for steps in [vec![40; 200], vec![31, 49, 40].repeat(70)] {
+        for steps in [vec![40; 200], [31, 49, 40].repeat(70)] {
             let mut frames = camera(&steps, 100, true);
             let from = frames.len() / 2;
             for frame in &mut frames[from..] {

@@ -1,6 +1,8 @@
 //! The ingest doctor: an encoder's owner is told what to change, nobody else is.
 
-use crate::support::{Answer, Member, Server, clip, eventually, ffmpeg_long_gop};
+use crate::support::{
+    Answer, Member, Player, Server, clip, eventually, ffmpeg_long_gop, ffmpeg_publish_for_ever,
+};
 use serde_json::Value;
 
 /// The finding of this code in a live's view.
@@ -87,4 +89,21 @@ async fn a_long_gop_is_told_to_the_owner_and_to_nobody_else() {
         assert_eq!(lines("the doctor found something", code), 1, "{log}");
         assert_eq!(lines("a finding is gone", code), 1, "{log}");
     }
+}
+
+#[tokio::test]
+async fn an_encoder_as_it_should_be_has_no_findings() {
+    let server = Server::start().await;
+    let aissatou = server.member("aissatou").await;
+    let live = aissatou.start_live("Tout va bien").await;
+    let _encoder = ffmpeg_publish_for_ever(&clip(), &live.rtmp_url);
+    let player = Player::open(&server, &live.hls_url).await;
+
+    // Rates are known after ten seconds.
+    player.until_seconds(13.0).await;
+
+    let view = aissatou.view(live.id).await;
+    assert_eq!(view["doctor"], serde_json::json!([]), "{view}");
+    let log = server.log();
+    assert!(!log.contains("the doctor found something"), "{log}");
 }

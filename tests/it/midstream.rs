@@ -231,6 +231,36 @@ async fn an_encoder_that_stalls_and_bursts_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_phone_whose_pictures_come_early_and_late_has_parts_all_the_same() {
+    // Up to 9 ms beside their time, sound as it should be.
+    let film: Vec<Tag> = film()
+        .iter()
+        .enumerate()
+        .map(|(number, tag)| {
+            let jitter = i64::try_from(number * 7_919 % 19).expect("small");
+            tag.later(if tag.sound { 9 } else { jitter })
+        })
+        .collect();
+    let (server, member, live) = studio().await;
+    let mut encoder = TagEncoder::publish(&server, &live).await;
+    encoder.claim(&[("framerate", 30.0)]).await;
+    encoder.send(&film).await;
+    let player = Player::open(&server, &live.hls_url).await;
+    let playlist = player.until_seconds(9.0).await;
+    assert!(
+        playlist.text.contains("#EXT-X-PART-INF:PART-TARGET=0.2\n"),
+        "{}",
+        playlist.text
+    );
+    let last = playlist.segments.last().expect("segments");
+    let (_, whole) = last.parts.split_last().expect("parts");
+    let lengths: Vec<f64> = whole.iter().map(|part| part.duration_s).collect();
+    assert!(lengths.iter().all(|length| *length == 0.2), "{lengths:?}");
+    encoder.goodbye().await;
+    assert_whole(&Recorded::stop(server, &member, &live).await, 0, 0.0);
+}
+
+#[tokio::test]
 async fn pictures_may_be_decoded_after_they_are_presented() {
     let film: Vec<Tag> = film()
         .iter()
