@@ -86,6 +86,8 @@ async fn all_is_in_its_place(server: &Server, bucket: &Bucket, live: &Live, file
         if spool.is_empty() { Ok(()) } else { Err(spool) }
     })
     .await;
+    let report = server.griot(&["check"]);
+    assert_eq!(report["problems"], serde_json::json!([]), "{report}");
 }
 
 #[tokio::test]
