@@ -25,6 +25,9 @@ const STALL: Duration = Duration::from_secs(3);
 /// How long the row of a new run may take while media waits for it.
 const ROW_WITHIN: Duration = Duration::from_secs(2);
 
+/// A write under way: gives the file back, and says how it went.
+type Writing = JoinHandle<(RunFile, io::Result<u64>)>;
+
 /// A run that media is appended to.
 #[derive(Debug)]
 pub(super) struct OpenRun {
@@ -46,7 +49,7 @@ pub(super) struct OpenRun {
     /// Whether the disk has refused a part: nothing more is written to this file.
     dry: bool,
     /// The write that took too long, and where it began: its parts count as lost, whatever becomes of it.
-    stalled: Option<(JoinHandle<(RunFile, io::Result<u64>)>, u64)>,
+    stalled: Option<(Writing, u64)>,
 }
 
 /// A run that nothing is appended to any more.
