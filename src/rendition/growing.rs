@@ -373,7 +373,7 @@ impl Growing {
         run.add_part(&part, spot.is_some());
         let mut shelf = self.shelf();
         if spot.is_none() {
-            shelf.hold(run.number, msn, part.bytes.clone());
+            shelf.hold(run.number, msn, index, part.bytes.clone());
         }
         shelf.add_part(msn, index, spot, part.bytes);
     }
