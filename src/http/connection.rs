@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Peer;
@@ -70,9 +70,21 @@ pub(super) async fn serve(connection: Connection, stream: TcpStream, acceptor: O
     if !prepared(&stream, connection.limits.taken_within) {
         return;
     }
+    let within = match &acceptor {
+        None => connection.limits.silent_within,
+        Some(acceptor) => acceptor.deadline(),
+    };
+    let stopping = connection.tasks.stopping();
+    let heard = tokio::select! {
+        () = stopping.cancelled() => return,
+        heard = timeout(within, stream.readable()) => heard,
+    };
+    if !matches!(heard, Ok(Ok(()))) {
+        return;
+    }
+    // In a box, and only now: a socket that says nothing costs next to nothing.
     match acceptor {
-        None => http1(connection, stream).await,
-        // In a box: a plain connection, of which there are most, need not be as large as this.
+        None => Box::pin(http1(connection, stream)).await,
         Some(acceptor) => Box::pin(secure(connection, stream, acceptor)).await,
     }
 }
@@ -175,7 +187,7 @@ where
     match ended {
         // The listener bounds its drain for all connections.
         None => told(serving.await),
-        Some(within) => match tokio::time::timeout(within, serving).await {
+        Some(within) => match timeout(within, serving).await {
             Ok(ended) => told(ended),
             Err(_) => tracing::debug!("an HTTP/2 connection was cut: nothing was asked or taken"),
         },

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Config, PublishDoor};
@@ -30,6 +30,15 @@ pub(super) struct Origin {
     /// As [`PublishRequest::protocol`] names it.
     pub(super) protocol: &'static str,
     pub(super) address: IpAddr,
+}
+
+/// What a connection has been given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) origin: Origin,
+    pub(super) slot: &'a Slot,
+    /// Until then it must publish.
+    pub(super) publish_until: Instant,
 }
 
 /// How a connection ended, for the counter.
@@ -78,12 +87,16 @@ impl Outcome {
 /// Serves one connection; returns when it is closed. The socket may be TCP or TLS over it.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
-    origin: Origin,
+    place: Place<'_>,
     config: &Config,
     door: &PublishDoor,
-    slot: &Slot,
     stopping: &CancellationToken,
 ) -> Outcome {
+    let Place {
+        origin,
+        slot,
+        publish_until,
+    } = place;
     let mut connection = Connection {
         socket,
         config,
@@ -94,7 +107,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         read_bytes: OPENING_BYTES,
         received: metrics::counter!("griot_rtmp_bytes_total"),
     };
-    let opening = timeout(config.handshake_deadline, connection.open(origin, door));
+    let opening = timeout_at(publish_until, connection.open(origin, door));
     let displaced = slot.displaced();
     let opened = tokio::select! {
         biased;

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Config;
@@ -205,14 +205,28 @@ impl Connection {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not to be had");
         }
-        count(match acceptor {
-            None => self.rtmp(socket).await,
-            // In a box, so that a plain connection is smaller.
-            Some(acceptor) => Box::pin(self.rtmps(socket, &acceptor)).await,
-        });
+        count(self.outcome(socket, acceptor).await);
     }
 
-    async fn rtmps(&self, socket: TcpStream, acceptor: &Acceptor) -> Outcome {
+    async fn outcome(&self, socket: TcpStream, acceptor: Option<Acceptor>) -> Outcome {
+        let until = Instant::now() + self.config.handshake_deadline;
+        let displaced = self.slot.displaced();
+        let heard = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return Outcome::Stopping,
+            () = displaced.cancelled() => return Outcome::Displaced,
+            heard = timeout_at(until, socket.readable()) => heard,
+        };
+        // In a box, and only now: a socket that says nothing costs next to nothing.
+        match (heard, acceptor) {
+            (Err(_), _) => Outcome::Deadline,
+            (Ok(Err(_)), _) => Outcome::Unused,
+            (Ok(Ok(())), None) => Box::pin(self.rtmp(socket, until)).await,
+            (Ok(Ok(())), Some(acceptor)) => Box::pin(self.rtmps(socket, &acceptor, until)).await,
+        }
+    }
+
+    async fn rtmps(&self, socket: TcpStream, acceptor: &Acceptor, until: Instant) -> Outcome {
         let displaced = self.slot.displaced();
         let shaken = tokio::select! {
             biased;
@@ -221,7 +235,7 @@ impl Connection {
             shaken = acceptor.accept(socket) => shaken,
         };
         match shaken {
-            Ok(socket) => self.rtmp(socket).await,
+            Ok(socket) => self.rtmp(socket, until).await,
             Err(error) => {
                 tracing::debug!(%error, "an RTMPS connection came to nothing");
                 Outcome::Handshake
@@ -229,17 +243,13 @@ impl Connection {
         }
     }
 
-    async fn rtmp<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: S) -> Outcome {
-        let (config, door) = (&self.config, &self.door);
-        connection::serve(
-            socket,
-            self.origin,
-            config,
-            door,
-            &self.slot,
-            &self.stopping,
-        )
-        .await
+    async fn rtmp<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: S, until: Instant) -> Outcome {
+        let place = connection::Place {
+            origin: self.origin,
+            slot: &self.slot,
+            publish_until: until,
+        };
+        connection::serve(socket, place, &self.config, &self.door, &self.stopping).await
     }
 }
 

@@ -81,6 +81,12 @@ impl Acceptor {
         })
     }
 
+    /// How long a peer may take for the handshake; who says nothing for so long need not be asked for one.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.within
+    }
+
     /// Shakes hands within ten seconds.
     ///
     /// # Errors

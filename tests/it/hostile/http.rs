@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 
 use super::Victim;
@@ -80,6 +81,28 @@ async fn never_reads(to: &str, probe: &'static str) {
         }
     };
     let ended = timeout(PATIENCE, asking).await;
+    assert!(ended.is_ok(), "{probe}: the server waits for ever");
+}
+
+/// Asks for much and takes a byte of it each second.
+async fn reads_slowly(to: &str, probe: &'static str) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    // So little that the server sees how slow it is.
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let to = to.parse().expect("an address");
+    let mut stream = socket.connect(to).await.expect("it listens");
+    let many = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20_000);
+    drop(send(&mut stream, &many, probe).await);
+    // What is in our buffer can be read even when the server has gone; only a write tells.
+    let reading = async {
+        let mut byte = [0];
+        while matches!(stream.read(&mut byte).await, Ok(1..))
+            && stream.write_all(b"G").await.is_ok()
+        {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let ended = timeout(PATIENCE, reading).await;
     assert!(ended.is_ok(), "{probe}: the server waits for ever");
 }
 
@@ -183,6 +206,7 @@ async fn no_http_peer_brings_the_server_down_nor_makes_it_grow() {
         slowly(to, b"GET / HTTP/1.1\r\nX: ", "a head at a byte each second").boxed(),
         slowly(to, b"", "a word at a byte each second").boxed(),
         never_reads(to, "asks and never reads").boxed(),
+        reads_slowly(to, "a reader of a byte each second").boxed(),
         stays_idle(to, "an idle connection").boxed(),
     ];
     let slow_body = b"POST /api/users/login/ HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n";
