@@ -36,7 +36,7 @@ impl Tag {
         }
     }
 
-    /// The picture decoded `ms` later and presented when it was: CompositionTime (E.4.3.2) shrinks.
+    /// The picture decoded `ms` later and presented when it was: `CompositionTime` (E.4.3.2) shrinks.
     pub(crate) fn decoded_later(&self, ms: i64) -> Self {
         let mut later = self.later(ms);
         if !self.is_config() {
