@@ -39,11 +39,18 @@ struct Taken {
     newcomers: BTreeMap<u64, CancellationToken>,
 }
 
+impl Taken {
+    fn from(&self, address: IpAddr) -> usize {
+        self.by_address.get(&address).copied().unwrap_or(0)
+    }
+}
+
 /// One connection's place; given back when dropped.
 #[derive(Debug)]
 pub struct Slot {
     slots: Slots,
-    address: IpAddr,
+    /// Whose share it is of.
+    address: Option<IpAddr>,
     number: u64,
     displaced: CancellationToken,
 }
@@ -63,10 +70,20 @@ impl Slots {
     /// A place for a connection from `address`; `None` when the address has its share, or all places are kept.
     #[must_use]
     pub fn take(&self, address: IpAddr) -> Option<Slot> {
-        let address = counted_as(address);
+        self.take_of(Some(counted_as(address)))
+    }
+
+    /// The same for a peer that speaks for many and has no share: a proxy of ours.
+    #[must_use]
+    pub fn take_for_many(&self) -> Option<Slot> {
+        self.take_of(None)
+    }
+
+    fn take_of(&self, address: Option<IpAddr>) -> Option<Slot> {
         let mut taken = self.lock();
-        let from_there = taken.by_address.get(&address).copied().unwrap_or(0);
-        if from_there >= self.max_per_address {
+        if let Some(address) = address
+            && taken.from(address) >= self.max_per_address
+        {
             return None;
         }
         if taken.all >= self.max {
@@ -75,7 +92,9 @@ impl Slots {
             oldest.cancel();
         }
         taken.all += 1;
-        taken.by_address.insert(address, from_there + 1);
+        if let Some(address) = address {
+            *taken.by_address.entry(address).or_default() += 1;
+        }
         let number = taken.next;
         taken.next += 1;
         let displaced = CancellationToken::new();
@@ -113,11 +132,11 @@ impl Drop for Slot {
         let mut taken = self.slots.lock();
         taken.all -= 1;
         taken.newcomers.remove(&self.number);
-        if let Some(from_there) = taken.by_address.get_mut(&self.address) {
-            *from_there -= 1;
-            if *from_there == 0 {
-                taken.by_address.remove(&self.address);
-            }
+        if let Some(address) = self.address {
+            match taken.from(address) {
+                0 | 1 => taken.by_address.remove(&address),
+                more => taken.by_address.insert(address, more - 1),
+            };
         }
         drop(taken);
         self.slots.gauge.decrement(1.0);
@@ -162,6 +181,17 @@ mod tests {
         drop((second, third));
         assert!(slots.lock().by_address.is_empty());
         assert!(slots.lock().newcomers.is_empty());
+        assert_eq!(slots.lock().all, 0);
+    }
+
+    #[test]
+    fn who_speaks_for_many_has_no_share_but_is_counted() {
+        let slots = Slots::new(3, 1, Gauge::noop());
+        let places: Vec<Slot> = (0..3).filter_map(|_| slots.take_for_many()).collect();
+        places.iter().for_each(Slot::keep);
+        assert_eq!(places.len(), 3);
+        assert!(slots.take_for_many().is_none());
+        drop(places);
         assert_eq!(slots.lock().all, 0);
     }
 

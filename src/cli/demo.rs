@@ -26,6 +26,8 @@ struct Demo {
     password: String,
     page: String,
     rtmp_server: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtmps_server: Option<String>,
     stream_key: String,
 }
 
@@ -45,6 +47,7 @@ async fn prepare(rooms: &Rooms, config: &Config) -> anyhow::Result<Demo> {
         password: password.expose().to_owned(),
         page: addresses.page_url(config),
         rtmp_server: addresses.rtmp_url(config),
+        rtmps_server: addresses.rtmps_url(config),
         stream_key: key.expose().to_owned(),
     })
 }

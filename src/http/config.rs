@@ -42,7 +42,7 @@ pub struct Config {
     /// when there is none, the next is closed at once.
     pub max_connections: usize,
     /// Connections at a time from one address (an IPv6 address counts by its /64): carriers put thousands of viewers
-    /// behind one, and a proxy before us is one.
+    /// behind one. Trusted proxies have no such limit.
     pub max_connections_per_address: usize,
     /// How long a connection may take for the head of a request, and stay silent between two.
     pub silent_within: Duration,

@@ -41,8 +41,10 @@ const SEND_BYTES: usize = 256 << 10;
 const GIVEN_UP_MAX: usize = 200;
 /// A connection that is to end gets this long for what is still on its way.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Less than this between two looks is no progress: acknowledgements and pings are not.
+/// Less than this is no progress: acknowledgements and pings are not.
 const PROGRESS_BYTES: u64 = 4 << 10;
+/// How often progress is looked for before a connection counts as idle.
+const LOOKS: u32 = 4;
 
 /// How long a peer may do nothing.
 #[derive(Clone, Copy, Debug)]
@@ -247,19 +249,27 @@ impl Requests {
     /// Returns when for `within` nothing was asked, nothing waited for an answer, and no answer made progress.
     async fn idle(&self, within: Duration) {
         let mut open = self.open.subscribe();
-        loop {
-            // Never an error: `self` holds the sender.
-            if open.wait_for(|open| *open == 0).await.is_err() {
-                return;
-            }
-            let before = self.progress.bytes();
+        // Never an error: `self` holds the sender.
+        while open.wait_for(|open| *open == 0).await.is_ok() {
             tokio::select! {
                 _ = open.changed() => {}
-                () = sleep(within) => {
-                    if self.progress.bytes() - before < PROGRESS_BYTES {
-                        return;
-                    }
-                }
+                () = self.stalled(within) => return,
+            }
+        }
+    }
+
+    /// Returns when no answer has made progress for `within`.
+    async fn stalled(&self, within: Duration) {
+        let mut mark = self.progress.bytes();
+        let mut looks = 0;
+        while looks < LOOKS {
+            sleep(within / LOOKS).await;
+            let now = self.progress.bytes();
+            if now - mark >= PROGRESS_BYTES {
+                mark = now;
+                looks = 0;
+            } else {
+                looks += 1;
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Services;
 use super::client::Peer;
-use super::config::Config;
+use super::config::{Config, Network};
 use super::connection;
 use super::router::Front;
 use crate::base::{Slot, Slots, Tasks};
@@ -98,6 +98,7 @@ impl Bound {
                 self.config.max_connections_per_address,
                 metrics::gauge!("griot_http_connections"),
             ),
+            proxies: self.config.trusted_proxies.clone(),
             limits: connection::Limits {
                 silent_within: self.config.silent_within,
                 taken_within: self.config.taken_within,
@@ -131,6 +132,8 @@ impl Bound {
 struct House {
     front: Front,
     slots: Slots,
+    /// These hold a connection for each request that waits.
+    proxies: Vec<Network>,
     limits: connection::Limits,
     connections: Tasks,
     cut: CancellationToken,
@@ -183,7 +186,13 @@ impl House {
             };
             failing = false;
             // Over a limit the socket is closed at once: a player tries again, a hanging one shows nothing.
-            let Some(slot) = self.slots.take(peer.ip()) else {
+            let by_proxy = self.proxies.iter().any(|net| net.contains(peer.ip()));
+            let slot = if by_proxy {
+                self.slots.take_for_many()
+            } else {
+                self.slots.take(peer.ip())
+            };
+            let Some(slot) = slot else {
                 self.outcomes.limit.increment(1);
                 continue;
             };

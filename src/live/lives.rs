@@ -407,12 +407,14 @@ impl Lives {
             });
         }
         let running = running.as_ref();
+        let viewers = running.map_or(0, |running| running.audience.count());
+        let findings = running.map_or_else(Vec::new, |running| running.findings());
         Ok(LiveView {
             sessions: self.deps.store.sessions_of(live).await?,
             recording,
             post,
-            viewers: running.map_or(0, |running| running.audience.count()),
-            findings: running.map_or_else(Vec::new, |running| running.findings()),
+            viewers,
+            findings,
         })
     }
 

@@ -274,6 +274,25 @@ impl Owner {
         self.consult();
     }
 
+    /// Tells of the holes that the disk has made.
+    fn note_losses(&mut self) {
+        let losses = self.growing.take_losses();
+        self.running.set_losing(self.growing.losing());
+        let Some(recording) = self.recording else {
+            return;
+        };
+        for loss in losses {
+            self.rows.put(Row::Gap(NewGap {
+                id: self.deps.ids.next(),
+                recording_id: recording,
+                at: loss.at,
+                started_at: loss.since,
+                seconds: Some(loss.seconds),
+                cause: GapCause::Disk,
+            }));
+        }
+    }
+
     /// The doctor looks at the session, at most once a second.
     fn consult(&mut self) {
         let Some(session) = &mut self.session else {
@@ -307,25 +326,6 @@ impl Owner {
             tracing::info!(live.id = %self.live.id, code = code.as_str(), "a finding is gone");
         }
         self.running.set_findings(self.doctor.findings());
-    }
-
-    /// Tells of the holes that the disk has made.
-    fn note_losses(&mut self) {
-        let losses = self.growing.take_losses();
-        self.running.set_losing(self.growing.losing());
-        let Some(recording) = self.recording else {
-            return;
-        };
-        for loss in losses {
-            self.rows.put(Row::Gap(NewGap {
-                id: self.deps.ids.next(),
-                recording_id: recording,
-                at: loss.at,
-                started_at: loss.since,
-                seconds: Some(loss.seconds),
-                cause: GapCause::Disk,
-            }));
-        }
     }
 
     fn note_encoder(&mut self, encoder: &str) {

@@ -77,6 +77,14 @@ impl Running {
         self.lock().status = status;
     }
 
+    pub(super) fn losing(&self) -> Option<Loss> {
+        self.lock().losing
+    }
+
+    pub(super) fn set_losing(&self, losing: Option<Loss>) {
+        self.lock().losing = losing;
+    }
+
     /// What the doctor found, for the owner's view.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.lock().findings.clone()
@@ -84,14 +92,6 @@ impl Running {
 
     pub(super) fn set_findings(&self, findings: &[Finding]) {
         self.lock().findings = findings.to_vec();
-    }
-
-    pub(super) fn losing(&self) -> Option<Loss> {
-        self.lock().losing
-    }
-
-    pub(super) fn set_losing(&self, losing: Option<Loss>) {
-        self.lock().losing = losing;
     }
 
     pub(super) fn owner_seen(&self) -> Instant {

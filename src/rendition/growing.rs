@@ -252,11 +252,11 @@ impl Growing {
             self.awaits_first_frame = false;
             self.session_began = Some(self.plan.clock.now());
         }
-        if self.waits_for_key(&frame, packed).await? {
-            return Ok(());
-        }
         if self.losing.is_some() {
             self.recover_disk(&frame, packed).await?;
+        }
+        if self.waits_for_key(&frame, packed).await? {
+            return Ok(());
         }
         if let Some(run) = &mut self.run {
             run.packager.push(frame, packed);

@@ -192,8 +192,8 @@ impl OpenRun {
             return Ok(Vec::new());
         };
         let length = self.parts.iter().map(|part| u64::from(part.length)).sum();
-        let range = FileRange::new(file, self.segment_offset, length);
-        let mut bytes = blocking(move || range.read_whole()).await?;
+        let open = FileRange::new(file, self.segment_offset, length);
+        let mut bytes = blocking(move || open.read_whole()).await?;
         let lengths = self.parts.iter();
         let lengths = lengths.map(|part| usize::try_from(part.length).unwrap_or(usize::MAX));
         Ok(lengths

@@ -135,7 +135,7 @@ fn takes(name: &str, target: fn(&[u8]), files: &[(String, Vec<u8>)], at: usize, 
 
 /// Each target gets its share of the minutes, and damage that no run before it did.
 fn endures(minutes: Duration, first_seed: u64) {
-    println!("fuzzing from seed {first_seed}");
+    eprintln!("fuzzing from seed {first_seed}");
     let share = minutes / u32::try_from(TARGETS.len()).expect("few");
     for (name, target) in TARGETS {
         let files = corpus(name);
@@ -149,7 +149,7 @@ fn endures(minutes: Duration, first_seed: u64) {
             seed = seed.wrapping_add(1).max(1);
         }
         let inputs = u64::try_from(files.len()).expect("few") * seed.wrapping_sub(first_seed);
-        println!("{name}: {inputs} damaged inputs");
+        eprintln!("{name}: {inputs} damaged inputs");
     }
 }
 

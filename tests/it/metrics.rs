@@ -135,10 +135,11 @@ async fn each_change_of_a_live_is_one_line_and_no_secret_is_in_the_log() {
     ] {
         assert!(!log.contains(secret), "the log tells {secret}");
     }
+    let id = live.id.to_string();
     let changes: Vec<(String, String, String)> = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["event"].is_string() && line["live.id"] == live.id.to_string())
+        .filter(|line| line["event"].is_string() && line["live.id"] == id.as_str())
         .map(|line| {
             let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
             (text("from"), text("to"), text("event"))

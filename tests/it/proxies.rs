@@ -187,7 +187,8 @@ async fn carries_a_live(make: fn(&Server, &Authority) -> Proxy) {
             .rsplit_once('/')
             .map_or(hint.as_str(), |(_, name)| name);
         let mut numbers = name.split('.');
-        let (msn, part) = (numbers.next().unwrap(), numbers.next().unwrap());
+        let mut number = || numbers.next().expect("segment.part.m4s");
+        let (msn, part) = (number(), number());
         let reload = format!("{media}?_HLS_msn={msn}&_HLS_part={part}");
         let next = curl(&ca, &["--http2"], &reload);
         assert!(next.head.starts_with("http/2 200"), "{}", next.head);

@@ -11,8 +11,8 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    Bucket, Follower, KeptPart, Live, Member, Player, Playlist, Process, Server, clip,
-    decode_errors, eventually, ffmpeg_publish_for_ever, heavy_clip,
+    Bucket, Follower, Kept, Live, Member, Player, Playlist, Process, Server, clip, decode_errors,
+    eventually, ffmpeg_publish_for_ever, heavy_clip,
 };
 
 /// Where finished media lie while griot is killed.
@@ -87,7 +87,7 @@ impl OnAir {
     }
 
     /// Everything that was seen is answered as before, as far as a player may still ask for it.
-    async fn still_answers(&self, seen: &Playlist, kept: &[KeptPart], now: &Playlist) {
+    async fn still_answers(&self, seen: &Playlist, kept: &[Kept], now: &Playlist) {
         let without_parts = |playlist: &Playlist| {
             let mut segments = playlist.segments.clone();
             segments
@@ -188,7 +188,7 @@ fn everything_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Each part is in the file byte for byte, one behind the other.
-fn assert_holds(recording: &[u8], kept: &[KeptPart]) {
+fn assert_holds(recording: &[u8], kept: &[Kept]) {
     let mut from = 0;
     for part in kept {
         let at = find(&recording[from..], &part.bytes);
@@ -239,7 +239,7 @@ impl Dice {
         let seed = given.map_or_else(
             || {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                now.expect("after 1970").as_micros() as u64
+                u64::from(now.expect("after 1970").subsec_micros())
             },
             |seed| seed.parse().expect("KILL_SEED is a number"),
         );
@@ -507,7 +507,7 @@ async fn power_lost(survives: impl Fn(&[u8], usize) -> Vec<u8>) {
         files.push(answer.expect(200).body);
         assert_plays(files.last().expect("just pushed"));
     }
-    let with_rows: Vec<KeptPart> = kept
+    let with_rows: Vec<Kept> = kept
         .into_iter()
         .filter(|part| msn_of(&part.uri) < now.segments[0].msn + rows as u64)
         .collect();
