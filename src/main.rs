@@ -10,6 +10,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // The allocator asks for pages of 2 MB, some for each thread; most of each would stay empty. A kernel that
     // does not know the question costs memory, nothing else.
-    drop(rustix::thread::disable_transparent_huge_pages(true));
+    rustix::thread::disable_transparent_huge_pages(true).ok();
     griot::cli::run()
 }

@@ -299,9 +299,6 @@ impl Owner {
             return;
         };
         let at = session.began.elapsed();
-        if self.growing.losing().is_some() {
-            session.measuring.disk_refused(at);
-        }
         let away = self.growing.objects_are_away();
         if let Some(vitals) = session.measuring.look(at, away) {
             let changes = self.doctor.look(vitals, self.deps.clock.now());

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::{
-    Answer, Live, Member, Process, Same, Server, decode_errors, eventually, ffmpeg5_publish,
+    Answer, Kept, Live, Member, Process, Server, decode_errors, eventually, ffmpeg5_publish,
     ffmpeg9_publish, fixture, gstreamer_publish, kept, librtmp_publish, packets, probe, saved,
 };
 
@@ -196,7 +196,7 @@ async fn every_encoder_of_the_matrix_is_recorded_packet_by_packet() {
 }
 
 /// The finished recording of `live` against what was sent.
-async fn judge(server: &Server, row: &Row, member: &Member, live: &Live) -> Result<Same, String> {
+async fn judge(server: &Server, row: &Row, member: &Member, live: &Live) -> Result<Kept, String> {
     eventually("the encoder has gone", || async {
         let view = member.view(live.id).await;
         match view["status"].as_str() {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    Bucket, Follower, Kept, Live, Member, Player, Playlist, Process, Server, clip, decode_errors,
-    eventually, ffmpeg_publish_for_ever, heavy_clip,
+    Bucket, Follower, KeptPart, Live, Member, Player, Playlist, Process, Server, clip,
+    decode_errors, eventually, ffmpeg_publish_for_ever, heavy_clip,
 };
 
 /// Where finished media lie while griot is killed.
@@ -87,7 +87,7 @@ impl OnAir {
     }
 
     /// Everything that was seen is answered as before, as far as a player may still ask for it.
-    async fn still_answers(&self, seen: &Playlist, kept: &[Kept], now: &Playlist) {
+    async fn still_answers(&self, seen: &Playlist, kept: &[KeptPart], now: &Playlist) {
         let without_parts = |playlist: &Playlist| {
             let mut segments = playlist.segments.clone();
             segments
@@ -188,7 +188,7 @@ fn everything_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Each part is in the file byte for byte, one behind the other.
-fn assert_holds(recording: &[u8], kept: &[Kept]) {
+fn assert_holds(recording: &[u8], kept: &[KeptPart]) {
     let mut from = 0;
     for part in kept {
         let at = find(&recording[from..], &part.bytes);
@@ -507,7 +507,7 @@ async fn power_lost(survives: impl Fn(&[u8], usize) -> Vec<u8>) {
         files.push(answer.expect(200).body);
         assert_plays(files.last().expect("just pushed"));
     }
-    let with_rows: Vec<Kept> = kept
+    let with_rows: Vec<KeptPart> = kept
         .into_iter()
         .filter(|part| msn_of(&part.uri) < now.segments[0].msn + rows as u64)
         .collect();

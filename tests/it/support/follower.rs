@@ -11,7 +11,7 @@ use super::{PATIENCE, Player, Playlist};
 
 /// A part as it was fetched.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct KeptPart {
     /// As the playlist wrote it: `run/msn.part.m4s`.
     pub(crate) uri: String,
     /// What was answered.
@@ -23,7 +23,7 @@ pub(crate) struct Kept {
 #[derive(Default)]
 struct Memory {
     /// By media sequence number and place in the segment.
-    parts: BTreeMap<(u64, usize), Kept>,
+    parts: BTreeMap<(u64, usize), KeptPart>,
     /// The last playlist that came.
     playlist: Playlist,
 }
@@ -58,7 +58,9 @@ impl Follower {
                         continue;
                     }
                     if let Some(bytes) = player.try_bytes(&uri).await {
-                        lock(&seen).parts.insert(place, Kept { uri, bytes, at_s });
+                        lock(&seen)
+                            .parts
+                            .insert(place, KeptPart { uri, bytes, at_s });
                     }
                 }
                 let ended = playlist.ended;
@@ -89,7 +91,7 @@ impl Follower {
     }
 
     /// What it has kept until now, in order.
-    pub(crate) fn kept(&self) -> Vec<Kept> {
+    pub(crate) fn kept(&self) -> Vec<KeptPart> {
         lock(&self.memory).parts.values().cloned().collect()
     }
 

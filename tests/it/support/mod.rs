@@ -32,13 +32,13 @@ pub(crate) use encoder::{
     ffmpeg_long_gop, ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure,
     ffmpeg5_publish, ffmpeg9_publish, gstreamer_publish, librtmp_publish,
 };
-pub(crate) use follower::{Follower, Kept};
+pub(crate) use follower::{Follower, KeptPart};
 pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
-pub(crate) use same::{Same, kept, saved};
+pub(crate) use same::{Kept, kept, saved};
 pub(crate) use server::{Server, griot, serve_in_vain};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use tags::{Tag, TagEncoder, tags};

@@ -12,7 +12,7 @@ const MILLISECOND: f64 = 0.001;
 
 /// What of a source a recording holds: all of it up to some packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Same {
+pub(crate) struct Kept {
     /// Pictures.
     pub(crate) pictures: usize,
     /// Packets of sound.
@@ -25,7 +25,7 @@ pub(crate) struct Same {
     pub(crate) duration_s: f64,
 }
 
-impl fmt::Display for Same {
+impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} pictures, {} sounds", self.pictures, self.sounds)?;
         if self.missing_at_the_end > 0 {
@@ -45,7 +45,7 @@ pub(crate) fn saved(recording: &[u8]) -> (TempDir, PathBuf) {
 
 /// Compares by the hash of each packet: the recording must be the source, but for sound that ends before the first
 /// picture and for packets at the end. The first difference otherwise.
-pub(crate) fn kept(sent: &Packets, recorded: &Packets) -> Result<Same, String> {
+pub(crate) fn kept(sent: &Packets, recorded: &Packets) -> Result<Kept, String> {
     let first_picture = sent.video.first().map_or(f64::MIN, |packet| packet.pts_s);
     let before = sent
         .audio
@@ -75,7 +75,7 @@ pub(crate) fn kept(sent: &Packets, recorded: &Packets) -> Result<Same, String> {
         true => sent.audio.first().map_or(0.0, |packet| packet.pts_s),
         false => first_picture,
     };
-    Ok(Same {
+    Ok(Kept {
         pictures,
         sounds,
         sounds_before_the_picture: skipped,
