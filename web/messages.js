@@ -139,6 +139,7 @@ const MESSAGES = {
   hintTune: ['Encodeur x264 : réglage « zerolatency » ; autres encodeurs : « faible latence ».', 'x264 encoder: tune “zerolatency”; other encoders: “low latency”.'],
   hintBitrate: ['Débit constant (CBR) : 2 500 kbit/s en 720p, 4 500 à 6 000 en 1080p.', 'Constant bit rate (CBR): 2,500 kbit/s at 720p, 4,500 to 6,000 at 1080p.'],
   hintAudio: ['Audio AAC, 128 à 160 kbit/s, 48 kHz.', 'AAC audio, 128 to 160 kbit/s, 48 kHz.'],
+  doctor: ['Ce que le serveur a remarqué dans votre flux', 'What the server noticed in your stream'],
   sessions: ['Connexions de l’encodeur', 'Encoder sessions'],
   sessionsEmpty: ['Aucune connexion pour l’instant.', 'No connection yet.'],
   sessionNow: ['en cours', 'now'],

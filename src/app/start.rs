@@ -20,11 +20,13 @@ use crate::rendition::{Places, SpoolRoom};
 use crate::tls::{Acceptor, Certificate, Speaks};
 
 /// How long a stop waits for lives to park: a disk that hangs must not hold it for ever.
-const PARK_WITHIN: Duration = Duration::from_secs(10);
+const PARK_WITHIN: Duration = Duration::from_secs(5);
 /// The same for encoders to hear that we stop.
-const PUBLISHERS_WITHIN: Duration = Duration::from_secs(5);
+const PUBLISHERS_WITHIN: Duration = Duration::from_secs(1);
 /// The same for the database to finish what it was told.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// The same for answers under way. All in all a stop ends within ten seconds, whatever hangs.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// Histograms that nobody fetches are emptied this often.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 const TOKEN_PURGE: Duration = Duration::from_secs(24 * 3_600);
@@ -269,6 +271,7 @@ async fn bind_http(
         metrics: config.http.metrics,
         max_connections: config.http.max_connections,
         max_connections_per_address: config.http.max_connections_per_address,
+        drain: ANSWERS_WITHIN,
         ..http::Config::default()
     };
     let plain = http::bind(settings).await.with_context(|| {

@@ -39,6 +39,8 @@ pub(super) struct PartLength {
     pub(super) least: i64,
     /// The least that another picture would add.
     pub(super) frame: i64,
+    /// Parts end by time and not with a frame.
+    pub(super) timed: bool,
 }
 
 impl PartLength {
@@ -48,6 +50,7 @@ impl PartLength {
         limit: super::cut::MAX,
         least: 0,
         frame: 1,
+        timed: false,
     };
 
     /// For a part target of `limit` and pictures at equal distances of `frame`.
@@ -58,7 +61,27 @@ impl PartLength {
             least: least(limit),
             // One tick less than the nearest: 23.976 fps is now 3753 ticks, now 3754.
             frame: (frame.times(1) - 1).max(1),
+            timed: false,
         }
+    }
+
+    /// For a part target of `limit` and pictures that come as they like: each part lasts `limit`, but the last of a
+    /// segment. A picture's last sample before the cut is decoded until the cut and the next one from it on, so
+    /// decoding is up to a frame early, which is always allowed; presentation times stay what they are. So the rules
+    /// of RFC 8216bis 4.4.4.9 hold at any frame rate, for the price that a part leaves with the frame behind it.
+    pub(super) fn timed(limit: i64) -> Self {
+        Self {
+            natural: limit,
+            limit,
+            least: least(limit),
+            frame: 1,
+            timed: true,
+        }
+    }
+
+    /// Whether parts of whole frames are as long as they must be.
+    pub(super) fn is_long(&self) -> bool {
+        self.natural >= self.least
     }
 
     /// For a part target of `limit` and parts of sound that last `natural`.
@@ -68,6 +91,7 @@ impl PartLength {
             limit,
             least: least(limit),
             frame: 1,
+            timed: false,
         }
     }
 }
@@ -254,7 +278,8 @@ impl Assembly {
     /// belongs that much earlier.
     pub(super) fn picture(&mut self, mut picture: Picture, out: &mut Vec<Packed>) -> i64 {
         let mut closed = 0;
-        if picture.dts > self.decode_end + BLUR {
+        let blur = if self.length.timed { 0 } else { BLUR };
+        if picture.dts > self.decode_end + blur {
             closed = self.cross_hole(picture.dts, out);
             picture.dts -= closed;
         }
@@ -292,7 +317,9 @@ impl Assembly {
             .min(self.line.max(dts) + self.length.limit)
             .max(dts + 1);
         let intended = picture.dts + picture.offset;
-        let presented = if picture.offset <= self.lag {
+        // Between two cuts by time the hole is only the way to the next picture.
+        let is_next = self.length.timed && picture.dts - dts <= 2 * self.length.limit;
+        let presented = if picture.offset <= self.lag && !is_next {
             // The next in presentation order: behind a hole it is shown as soon as the last one ends, so that
             // the player finds no hole.
             (dts + picture.offset).max(self.picture_end).min(intended)
@@ -303,7 +330,8 @@ impl Assembly {
         if self.pictures.is_empty() {
             self.pictures_base = dts;
         }
-        self.picture_end = self.picture_end.max(presented + end - dts);
+        let from = if is_next { picture.dts.max(dts) } else { dts };
+        self.picture_end = self.picture_end.max(presented + end - from);
         self.pictures_bytes += picture.data.len();
         self.decode_end = end;
         self.pictures.push(Pending {
@@ -315,6 +343,12 @@ impl Assembly {
             },
             data: picture.data,
         });
+    }
+
+    /// Pictures come as they like, and the session's last one lasts until `end`, as far as its part may go.
+    pub(super) fn last_until(&mut self, end: i64) {
+        let most = (self.line + self.length.limit).min(self.segment.latest_end());
+        self.stretch(end.min(most));
     }
 
     /// Lets the last picture of the open part go on until `end`.
@@ -335,6 +369,13 @@ impl Assembly {
         let mut closed = 0;
         loop {
             let natural = self.line + self.length.natural;
+            let full = self.length.timed && self.segment.must_end_before(dts.min(natural));
+            if full && !self.pictures.is_empty() {
+                self.counters.forced_cuts += 1;
+                self.stretch(self.segment.latest_end());
+                self.end_segment(out);
+                continue;
+            }
             if dts < natural {
                 self.stretch(dts);
                 return closed;
@@ -411,6 +452,9 @@ impl Assembly {
                     break;
                 }
             } else {
+                if self.length.timed {
+                    self.stretch(natural.min(self.segment.latest_end()));
+                }
                 self.close_carried(natural, out);
             }
         }
@@ -437,6 +481,8 @@ impl Assembly {
                 None => sound.end_or_floor(),
             };
             let end = Ticks(end).rescale(self.audio_rate, Timescale::VIDEO).0;
+            // Both ends are rounded: together they may be a tick too far apart.
+            let end = end.min(self.line + self.length.limit);
             if self.segment.must_end_before(end) && !self.segment.is_empty() {
                 self.next_segment(out);
             }

@@ -60,6 +60,11 @@ impl SegmentClock {
         end - self.start > MAX
     }
 
+    /// The furthest that it may go on to.
+    pub(super) fn latest_end(&self) -> i64 {
+        self.start + MAX
+    }
+
     /// The next one, which begins at `start`.
     pub(super) fn next(&mut self, start: i64) {
         *self = Self::new(start, self.before + 1);

@@ -28,6 +28,8 @@ mod init;
 mod outcome;
 mod packager;
 #[cfg(test)]
+mod phones;
+#[cfg(test)]
 mod properties;
 mod scan;
 mod scan_boxes;

@@ -38,8 +38,8 @@ pub enum PartTarget {
         /// Whole milliseconds, in 90 kHz.
         duration: Ticks,
     },
-    /// Frames come at no stable rate: parts are still handed out, so that the file grows in small writes, but of any
-    /// duration up to the segment's, and must not be announced.
+    /// Pictures come more slowly than parts, and there is no sound to fill a part with: parts are still handed out, so
+    /// that the file grows in small writes, but of any duration up to the segment's, and must not be announced.
     NoParts,
 }
 

@@ -14,8 +14,9 @@ use crate::av::{AudioConfig, Frame, InitSection, Ticks, Timescale, TrackKind, Tr
 
 /// Frames are refused from this size on, bytes.
 const MAX_FRAME_BYTES: usize = 32 << 20;
-/// A clock that goes back further than this was restarted, 90 kHz.
-const JUMP_BACK: i64 = 90_000;
+/// A clock that goes back further than this was set or restarted, 90 kHz: each track's decoding times grow, so that less is
+/// already strange.
+const JUMP_BACK: i64 = 18_000;
 /// A clock that runs ahead of both tracks further than this was restarted, 90 kHz.
 const JUMP_AHEAD: i64 = 900_000;
 /// Frames that suffice to measure the grid, and …
@@ -26,6 +27,8 @@ const MEASURE_TIME: i64 = 45_000;
 const MAX_HELD: usize = 256;
 /// The most one picture lasts at no stable rate, 90 kHz.
 const MAX_PICTURE: i64 = 450_000;
+/// Between two cuts by time a picture is decoded for a millisecond at least, 90 kHz.
+const TIMED_LEAST: i64 = 90;
 /// Decoding and presentation time differ by no more, 90 kHz.
 const MAX_OFFSET: i64 = 900_000;
 
@@ -42,7 +45,7 @@ enum Session {
     Running,
 }
 
-/// A picture whose duration is known only when the next one has come.
+/// A picture without its place on the run's timeline.
 #[derive(Debug)]
 struct Unfinished {
     dts: i64,
@@ -61,7 +64,7 @@ pub struct Packager {
     hint: Option<FrameDuration>,
     target: PartTarget,
     session: Session,
-    /// `None` before the first session and at no stable rate.
+    /// `None` before the first session and at no stable rate; parts are cut by time then.
     grid: Option<FrameGrid>,
     /// From the publisher's timeline to the run's, 90 kHz, and …
     offset: i64,
@@ -69,10 +72,14 @@ pub struct Packager {
     audio_offset: i64,
     /// By how much pictures are decoded earlier than the encoder says, so that none is presented before; 90 kHz.
     held: i64,
-    /// At no stable rate.
+    /// At no stable rate and without parts.
     unfinished: Option<Unfinished>,
-    /// The duration of the last picture at no stable rate.
+    /// The last picture at no stable rate: decoding time on the publisher's timeline, and …
+    last_timed: Option<i64>,
+    /// … duration.
     last_duration: i64,
+    /// How far the encoder's clock has jumped last, 90 kHz: one track may still be behind the jump.
+    jumped: i64,
     /// The newest time of each track in this session, 90 kHz.
     newest_video: Option<i64>,
     newest_audio: Option<i64>,
@@ -129,7 +136,9 @@ impl Packager {
             audio_offset: 0,
             held: 0,
             unfinished: None,
+            last_timed: None,
             last_duration: 3_000,
+            jumped: 0,
             newest_video: None,
             newest_audio: None,
             assembly,
@@ -180,6 +189,8 @@ impl Packager {
             self.assembly.discard();
         }
         self.unfinished = None;
+        self.last_timed = None;
+        self.jumped = 0;
         self.newest_video = None;
         self.newest_audio = None;
         self.session = Session::Waiting(VecDeque::new());
@@ -205,6 +216,12 @@ impl Packager {
         }
     }
 
+    /// Whether a session has begun and not ended.
+    #[must_use]
+    pub fn is_in_session(&self) -> bool {
+        !matches!(self.session, Session::Idle)
+    }
+
     /// The session is over: pending frames leave, part and segment are closed.
     pub fn end_session(&mut self, out: &mut Vec<Packed>) {
         if matches!(self.session, Session::Measuring(_)) {
@@ -212,6 +229,10 @@ impl Packager {
         }
         if let Some(last) = self.unfinished.take() {
             self.finish_picture(last, self.last_duration, out);
+        }
+        if let Some(last) = self.last_timed.take() {
+            let end = last + self.last_duration + self.offset - self.held;
+            self.assembly.last_until(end);
         }
         if matches!(self.session, Session::Running) {
             self.assembly.end_session(out);
@@ -304,32 +325,46 @@ impl Packager {
             return;
         }
         let measured = measure(dts, self.hint);
-        let (target, measured) = match (self.target, measured) {
-            (PartTarget::Parts { duration }, Some(measured)) => (Some(duration.0), Some(measured)),
-            (PartTarget::Parts { duration }, None) => {
-                self.assembly.counters.grid_lost += 1;
-                let guess = Measured {
-                    duration: self.hint.unwrap_or(FrameDuration::new(3_000, 1)),
-                    anchor: dts.first().copied().unwrap_or(0),
-                    doubt_ppm: 0,
-                };
-                (Some(duration.0), Some(guess))
-            }
-            (_, Some(measured)) => (part_limit(measured, self.part_max), Some(measured)),
-            (_, None) => (None, None),
+        let limit = match self.target {
+            PartTarget::Parts { duration } => Some(duration.0),
+            _ => measured
+                .and_then(|measured| part_limit(measured, self.part_max))
+                .or_else(|| self.may_be_timed(dts).then_some(self.part_max)),
         };
-        let (Some(limit), Some(measured)) = (target, measured) else {
+        let Some(limit) = limit else {
             self.target = PartTarget::NoParts;
             return;
         };
         self.target = PartTarget::Parts {
             duration: Ticks(limit),
         };
-        let length = PartLength::of_frames(limit, measured.duration);
+        let on_grid = measured
+            .map(|measured| (measured, PartLength::of_frames(limit, measured.duration)))
+            .filter(|(_, length)| length.is_long());
+        let Some((measured, length)) = on_grid else {
+            self.cut_by_time(limit);
+            return;
+        };
         let mut grid = FrameGrid::new(measured);
         grid.set_slew((limit - length.natural) / measured.duration.whole(limit).max(1));
         self.grid = Some(grid);
         self.assembly.set_length(length);
+    }
+
+    /// A part needs something in it: sound, or a picture in each.
+    fn may_be_timed(&self, dts: &[i64]) -> bool {
+        let is_quick = dts
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] <= self.part_max);
+        self.init.tracks.audio.is_some() || is_quick
+    }
+
+    /// No grid, or one whose whole frames would make parts that are too short for the target.
+    fn cut_by_time(&mut self, limit: i64) {
+        if let Some(grid) = self.grid.take() {
+            self.last_duration = grid.duration().times(1).max(1);
+        }
+        self.assembly.set_length(PartLength::timed(limit));
     }
 
     /// Without pictures the first frame tells all: the most whole frames of its length.
@@ -360,8 +395,8 @@ impl Packager {
         }
     }
 
-    fn run(&mut self, frame: Frame, out: &mut Vec<Packed>) {
-        let now = match frame.track {
+    fn run(&mut self, mut frame: Frame, out: &mut Vec<Packed>) {
+        let mut now = match frame.track {
             TrackKind::Video => frame.dts.0,
             TrackKind::Audio => self.audio_to_video(frame.dts.0),
         };
@@ -369,36 +404,71 @@ impl Packager {
             TrackKind::Video => (self.newest_video, self.newest_audio),
             TrackKind::Audio => (self.newest_audio, self.newest_video),
         };
-        let newest = own.max(other);
-        match (own, newest) {
-            (Some(own), Some(newest)) if now < own - JUMP_BACK || now > newest + JUMP_AHEAD => {
-                self.restart(frame, out);
-                return;
-            }
-            (None, Some(other)) if (now - other).abs() > JUMP_AHEAD => {
+        let is_far = |now: i64| match (own, own.max(other)) {
+            (Some(own), Some(newest)) => now < own - JUMP_BACK || now > newest + JUMP_AHEAD,
+            (None, Some(other)) => (now - other).abs() > JUMP_AHEAD,
+            _ => false,
+        };
+        if is_far(now) {
+            if self.jumped != 0 && !is_far(now + self.jumped) {
+                // The other track has jumped, this one will.
+                let by = match frame.track {
+                    TrackKind::Video => self.jumped,
+                    TrackKind::Audio => self.video_to_audio(self.jumped),
+                };
+                now += self.jumped;
+                frame.dts = frame.dts + Ticks(by);
+                frame.pts = frame.pts + Ticks(by);
+            } else if let Some(own) = own {
+                self.jump(now - own - self.step(&frame));
+            } else {
                 self.assembly.counters.stray += 1;
                 return;
             }
-            _ => {}
         }
         match frame.track {
             TrackKind::Video => {
-                self.newest_video = own.max(Some(now));
+                self.newest_video = self.newest_video.max(Some(now));
                 self.picture(frame, out);
             }
             TrackKind::Audio => {
-                self.newest_audio = own.max(Some(now));
+                self.newest_audio = self.newest_audio.max(Some(now));
                 self.sound(frame, out);
             }
         }
     }
 
-    /// The encoder's clock jumped: the timeline goes on where it was, at the next key frame.
-    fn restart(&mut self, frame: Frame, out: &mut Vec<Packed>) {
+    /// How long after the last frame of its track a frame is expected, 90 kHz.
+    fn step(&self, frame: &Frame) -> i64 {
+        match (frame.track, &self.grid, &self.init.tracks.audio) {
+            (TrackKind::Video, Some(grid), _) => grid.duration().times(1),
+            (TrackKind::Audio, _, Some(audio)) => {
+                self.audio_to_video(frame_samples(audio, &frame.data))
+            }
+            _ => self.last_duration,
+        }
+    }
+
+    /// The encoder's clock jumped `by` (90 kHz): the timeline goes on where it was, with the next frame. What was sent is
+    /// one stream still, so no key frame is waited for.
+    fn jump(&mut self, by: i64) {
         self.assembly.counters.timeline_restarts += 1;
-        self.end_session(out);
-        self.start_session();
-        self.push(frame, out);
+        self.jumped = by;
+        self.offset -= by;
+        self.audio_offset -= self.video_to_audio(by);
+        for time in [
+            &mut self.newest_video,
+            &mut self.newest_audio,
+            &mut self.last_timed,
+        ] {
+            *time = time.map(|time| time + by);
+        }
+        if let Some(grid) = &mut self.grid {
+            grid.shift(by);
+        }
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.dts += by;
+        }
     }
 
     fn picture(&mut self, frame: Frame, out: &mut Vec<Packed>) {
@@ -411,15 +481,22 @@ impl Packager {
                 }
                 let placed = grid.place(frame.dts.0, (frame.pts - frame.dts).0);
                 if let PartTarget::Parts { duration } = self.target
-                    && grid.duration() != before
+                    && (grid.duration() != before || grid.is_unsteady())
                 {
-                    self.assembly
-                        .set_length(PartLength::of_frames(duration.0, grid.duration()));
+                    let length = PartLength::of_frames(duration.0, grid.duration());
+                    if length.is_long() && !grid.is_unsteady() {
+                        self.assembly.set_length(length);
+                    } else {
+                        self.cut_by_time(duration.0);
+                    }
                 }
                 placed
             }
             None => raw(&frame),
         };
+        let counters = &mut self.assembly.counters;
+        counters.off_grid += u64::from(!placed.on_grid);
+        counters.grid_lost += u64::from(placed.lost);
         if self.grid.is_none() {
             let next = Unfinished {
                 dts: placed.dts,
@@ -427,15 +504,18 @@ impl Packager {
                 key: frame.key,
                 data: frame.data,
             };
-            if let Some(last) = self.unfinished.replace(next) {
+            if let PartTarget::Parts { .. } = self.target {
+                if let Some(last) = self.last_timed.replace(placed.dts) {
+                    self.last_duration = (placed.dts - last).clamp(1, MAX_PICTURE);
+                }
+                // Until the next one tells how long it lasts.
+                self.finish_picture(next, TIMED_LEAST, out);
+            } else if let Some(last) = self.unfinished.replace(next) {
                 self.last_duration = (placed.dts - last.dts).clamp(1, MAX_PICTURE);
                 self.finish_picture(last, self.last_duration, out);
             }
             return;
         }
-        let counters = &mut self.assembly.counters;
-        counters.off_grid += u64::from(!placed.on_grid);
-        counters.grid_lost += u64::from(placed.lost);
         let duration = placed.duration.clamp(1, self.assembly.length().natural);
         let picture = Unfinished {
             dts: placed.dts,

@@ -342,41 +342,6 @@ fn a_clock_that_jumps_back_goes_on_where_it_was() {
 }
 
 #[test]
-fn frames_without_a_rate_give_no_parts_and_keep_their_times() {
-    let encoder = Encoder::default();
-    let jitter = |n: i64| (n * 7_919 % 23 - 11) * 90;
-    let frames = encoder
-        .seconds(10.0)
-        .into_iter()
-        .enumerate()
-        .map(|(n, mut frame)| {
-            if is_video(&frame) {
-                frame.dts = frame.dts + Ticks(jitter(i64::try_from(n).unwrap()));
-                frame.pts = frame.dts;
-            }
-            frame
-        });
-    let frames: Vec<Frame> = frames.collect();
-    let mut packager = packager(both(), Some(30.0));
-    let packed = session(&mut packager, frames.clone());
-    assert_eq!(packager.part_target(), PartTarget::NoParts);
-    let sent: Vec<i64> = frames
-        .iter()
-        .filter(|frame| is_video(frame))
-        .map(|frame| frame.pts.0)
-        .collect();
-    let shown = presented(&packed, TrackKind::Video);
-    let shift = shown[0] - sent[0];
-    assert!(
-        sent.iter()
-            .zip(&shown)
-            .all(|(sent, shown)| shown - sent == shift)
-    );
-    // The file still grows in small writes.
-    assert!(parts(&packed).iter().all(|part| part.duration.0 <= 24_000));
-}
-
-#[test]
 fn no_picture_is_presented_before_it_is_decoded() {
     let encoder = Encoder::default();
     let mut packager = packager(both(), Some(30.0));

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::auth::encoder_settings;
+use super::doctor;
 use super::error::Problem;
 use super::extract::{Fields, Member, Visitor};
 use super::language::Language;
@@ -172,11 +173,12 @@ fn filter(uri: &Uri) -> Result<LiveFilter, Problem> {
     }
 }
 
-/// The public view; its owner and admins find the encoder's settings in it too.
+/// The public view; its owner and admins find the encoder's settings and the doctor's findings in it too.
 async fn view(
     State(app): State<App>,
     Path(id): Path<String>,
     Visitor(caller): Visitor,
+    language: Language,
     links: Links,
 ) -> Result<Json<Value>, Problem> {
     let live = app.services().lives.view(live_id(&id)?).await?;
@@ -186,10 +188,12 @@ async fn view(
     if !private {
         return Ok(Json(live_view::shown(&links, live, viewer, Detail::Public)));
     }
+    let doctor = doctor::shown(&live.findings, language);
     let mut body = live_view::shown(&links, live, viewer, Detail::Owner);
     if let Value::Object(body) = &mut body {
         let key = app.services().accounts.stream_key(owner).await?;
         body.extend(encoder_settings(&app, &key));
+        body.insert("doctor".to_owned(), doctor);
     }
     Ok(Json(body))
 }

@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod connection;
 mod counts;
+mod doctor;
 mod error;
 mod extract;
 mod geo;

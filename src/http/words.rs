@@ -77,6 +77,24 @@ sentences! {
     LIVE_UNKNOWN = "Live introuvable." / "There is no such live.";
     LIVE_NOT_YOURS = "Ce live n’est pas le vôtre." / "This live is not yours.";
 
+    NO_KEY_FRAME = "Aucune image clé depuis {seconds} s : qui arrive maintenant ne voit rien." / "No key frame for {seconds} s: whoever joins now sees nothing.";
+    LONG_GOP = "Une image clé toutes les {seconds} s seulement : au-delà de {limit_seconds} s, la lecture démarre tard et par à-coups." / "A key frame only every {seconds} s: beyond {limit_seconds} s, playback starts late and unevenly.";
+    ADVICE_KEY_FRAMES = "Dans OBS : Paramètres → Sortie → Streaming → Intervalle d’images clés : 2 s (pas 0, qui veut dire automatique)." / "In OBS: Settings → Output → Streaming → Keyframe Interval: 2 s (not 0, which means auto).";
+    FRAMES_MISSING = "Il arrive {measured_fps} images par seconde sur les {claimed_fps} annoncées." / "{measured_fps} pictures a second arrive of the {claimed_fps} that are claimed.";
+    ADVICE_FRAMES = "Dans OBS : baissez le débit vidéo ou la résolution, fermez d’autres logiciels, préférez un câble au Wi-Fi. Sur un téléphone, plus de lumière aide." / "In OBS: lower the video bitrate or the resolution, close other programs, prefer a cable to Wi-Fi. On a phone, more light helps.";
+    BITRATE_FAR = "Le débit est de {measured_kbps} kbit/s ; votre encodeur annonce {claimed_kbps} kbit/s." / "The bit rate is {measured_kbps} kbit/s; your encoder claims {claimed_kbps} kbit/s.";
+    ADVICE_BITRATE = "Dans OBS : Paramètres → Sortie → contrôle du débit CBR, avec un débit que votre connexion tient." / "In OBS: Settings → Output → Rate Control CBR, with a bitrate that your connection holds.";
+    CLOCK_DRIFT = "Le son et l’image se décalent : {milliseconds} ms depuis le début." / "Sound and picture drift apart: {milliseconds} ms since the beginning.";
+    ADVICE_DRIFT = "Dans OBS : Paramètres → Audio → 48 kHz, comme dans les réglages de votre carte son ; puis relancez le stream." / "In OBS: Settings → Audio → 48 kHz, as in the settings of your sound card; then start the stream again.";
+    UNSUPPORTED_CODEC = "Une piste utilise un codec que des navigateurs courants ne lisent pas." / "A track uses a codec that common browsers do not play.";
+    ADVICE_CODEC = "Dans OBS : Paramètres → Sortie → encodeur vidéo H.264 (x264 ou matériel), encodeur audio AAC." / "In OBS: Settings → Output → video encoder H.264 (x264 or hardware), audio encoder AAC.";
+    ODD_AUDIO = "Le son arrive à {sample_rate} Hz, nombre de canaux : {channels}." / "The sound comes at {sample_rate} Hz, number of channels: {channels}.";
+    ADVICE_AUDIO = "Dans OBS : Paramètres → Audio → 48 kHz, stéréo." / "In OBS: Settings → Audio → 48 kHz, stereo.";
+    DISK_REFUSES = "Le disque du serveur refuse l’enregistrement : le direct continue, la rediffusion aura des trous." / "The server’s disk refuses the recording: the live goes on, the replay will have gaps.";
+    ADVICE_DISK = "Rien à changer dans OBS : prévenez la personne qui gère ce serveur." / "Nothing to change in OBS: tell whoever runs this server.";
+    OBJECTS_AWAY = "Le stockage ne répond pas : l’enregistrement attend sur le serveur." / "The object store does not answer: the recording waits on the server.";
+    ADVICE_OBJECTS = "Rien à changer dans OBS : l’envoi reprendra de lui-même." / "Nothing to change in OBS: sending will resume by itself.";
+
     NO_SUCH_MEDIA = "Ce média n’existe pas ou n’est plus disponible." / "There is no such media, or no longer.";
     MEDIA_NOT_YET = "Le live n’a pas encore commencé." / "The live has not begun yet.";
     TOO_FAR_AHEAD = "La playlist demandée est trop loin dans l’avenir." / "The playlist asked for is too far ahead.";
@@ -110,6 +128,10 @@ mod tests {
         for sentence in ALL {
             assert!(!sentence.fr.is_empty() && !sentence.en.is_empty());
             assert_ne!(sentence.fr, sentence.en);
+            assert_eq!(
+                sentence.fr.matches('{').count(),
+                sentence.en.matches('{').count()
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Config, PublishDoor};
 use crate::base::{Slot, random_array};
-use crate::flv::{Demuxer, FlvError, Output};
+use crate::flv::{Demuxer, FlvError, Ignored, Output};
 use crate::live::{Closing, Media, PublishRequest, Publisher, SessionEnd};
 use crate::rtmp::{self, Event, Limits, ProtocolError, ServerSession, StreamMetadata};
 
@@ -312,6 +312,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     Output::Config(config) => media.push(Media::Config(config)),
                     Output::Frame(frame) => media.push(Media::Frame(frame)),
                     Output::Ignored(reason) => {
+                        if reason == Ignored::UnknownCodec {
+                            media.push(Media::UnknownCodec);
+                        }
                         metrics::counter!("griot_rtmp_ignored_tags_total", "reason" => reason.as_str())
                             .increment(1);
                     }

@@ -185,6 +185,7 @@ async fn media_reach_the_live_in_their_order_and_a_goodbye_ends_the_session() {
                 format!("picture {} {} key {}", frame.dts.0, frame.pts.0, frame.key)
             }
             Media::Frame(frame) => format!("sound {}", frame.dts.0),
+            Media::UnknownCodec => "unknown codec".to_owned(),
         })
         .collect();
     assert_eq!(

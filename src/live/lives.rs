@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Latency;
 use super::deps::Deps;
+use super::doctor::Finding;
 use super::error::LiveError;
 use super::owner::{Command, Owner};
 use super::playback::Playback;
@@ -94,6 +95,8 @@ pub struct LiveView {
     pub recording: Option<WholeRecording>,
     /// Viewers within the last ten seconds.
     pub viewers: usize,
+    /// What is wrong with what the encoder sends now; for the owner.
+    pub findings: Vec<Finding>,
 }
 
 impl Lives {
@@ -403,11 +406,15 @@ impl Lives {
                 cause: GapCause::Disk,
             });
         }
+        let running = running.as_ref();
+        let viewers = running.map_or(0, |running| running.audience.count());
+        let findings = running.map_or_else(Vec::new, |running| running.findings());
         Ok(LiveView {
             sessions: self.deps.store.sessions_of(live).await?,
             recording,
             post,
-            viewers: running.map_or(0, |running| running.audience.count()),
+            viewers,
+            findings,
         })
     }
 

@@ -6,6 +6,7 @@
 mod audience;
 mod config;
 mod deps;
+mod doctor;
 mod error;
 mod lives;
 mod owner;
@@ -17,10 +18,12 @@ mod running;
 mod state;
 #[cfg(test)]
 mod tests;
+mod vitals;
 
 pub use crate::rendition::{Media, Survived};
 pub use config::{Config, Latency};
 pub use deps::Deps;
+pub use doctor::{Finding, FindingCode, Numbers, Severity};
 pub use error::LiveError;
 pub use lives::{Actor, LiveView, Lives, StartLive, StartedLive, StoppedLive};
 pub use playback::Playback;

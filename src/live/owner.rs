@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::deps::Deps;
+use super::doctor::{Changes, Doctor};
 use super::error::LiveError;
 use super::publisher::{
     Closing, FromPublisher, PublishRefusal, PublishRequest, Publisher, SessionEnd,
@@ -19,6 +20,7 @@ use super::publisher::{
 use super::rows::{Row, Rows};
 use super::running::Running;
 use super::state::{Happening, Interruption, READY_TIMEOUT, SILENCE, State, next};
+use super::vitals::Measuring;
 use crate::av::Ticks;
 use crate::base::{Event, RecordingId, SessionId, Timestamp};
 use crate::rendition::{Growing, Media, RenditionError};
@@ -51,6 +53,8 @@ struct Session {
     from: mpsc::Receiver<FromPublisher>,
     closing: watch::Sender<Option<Closing>>,
     encoder_known: bool,
+    began: Instant,
+    measuring: Measuring,
 }
 
 /// A hole that opened when the encoder went silent or away.
@@ -71,6 +75,7 @@ pub(super) struct Owner {
     last_media: Instant,
     last_media_at: Timestamp,
     gap: Option<OpenGap>,
+    doctor: Doctor,
     rows: Rows,
 }
 
@@ -101,6 +106,7 @@ impl Owner {
             last_media: Instant::now(),
             last_media_at,
             gap,
+            doctor: Doctor::default(),
         }
     }
 
@@ -208,6 +214,8 @@ impl Owner {
             from,
             closing,
             encoder_known: request.encoder.is_some(),
+            began: Instant::now(),
+            measuring: Measuring::default(),
         });
         self.last_media = Instant::now();
         self.growing.start_session();
@@ -251,12 +259,19 @@ impl Owner {
             }
             self.close_gap(now);
         }
+        if let Some(session) = &mut self.session {
+            media.iter().for_each(|item| session.measuring.hear(item));
+        }
         if let Err(error) = self.growing.push(media).await {
+            if let (RenditionError::File(_), Some(session)) = (&error, &mut self.session) {
+                session.measuring.disk_refused(session.began.elapsed());
+            }
             metrics::counter!("griot_rendition_errors_total", "kind" => error.kind().as_str())
                 .increment(1);
             tracing::error!(%error, "media could not be recorded");
         }
         self.note_losses();
+        self.consult();
     }
 
     /// Tells of the holes that the disk has made.
@@ -278,6 +293,38 @@ impl Owner {
         }
     }
 
+    /// The doctor looks at the session, at most once a second.
+    fn consult(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let at = session.began.elapsed();
+        let away = self.growing.objects_are_away();
+        if let Some(vitals) = session.measuring.look(at, away) {
+            let changes = self.doctor.look(vitals, self.deps.clock.now());
+            self.tell_findings(&changes);
+        }
+    }
+
+    /// The encoder is away, and its findings with it.
+    fn dismiss_doctor(&mut self) {
+        let changes = self.doctor.leave(self.deps.clock.now());
+        self.tell_findings(&changes);
+    }
+
+    fn tell_findings(&self, changes: &Changes) {
+        for code in &changes.appeared {
+            let (code, severity) = (code.as_str(), code.severity().as_str());
+            metrics::gauge!("griot_doctor_findings", "code" => code).increment(1.0);
+            tracing::info!(live.id = %self.live.id, code, severity, "the doctor found something");
+        }
+        for code in &changes.gone {
+            metrics::gauge!("griot_doctor_findings", "code" => code.as_str()).decrement(1.0);
+            tracing::info!(live.id = %self.live.id, code = code.as_str(), "a finding is gone");
+        }
+        self.running.set_findings(self.doctor.findings());
+    }
+
     fn note_encoder(&mut self, encoder: &str) {
         if let Some(session) = &mut self.session
             && !session.encoder_known
@@ -291,6 +338,7 @@ impl Owner {
         if let Some(session) = self.session.take() {
             self.note_session_end(session.id, how.as_str());
         }
+        self.dismiss_doctor();
         self.end_timeline().await;
         self.advance(happening);
     }
@@ -307,6 +355,7 @@ impl Owner {
             self.take(media).await;
         }
         self.note_session_end(session.id, word);
+        self.dismiss_doctor();
         self.end_timeline().await;
     }
 

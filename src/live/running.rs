@@ -6,6 +6,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use super::audience::Audience;
+use super::doctor::Finding;
 use super::owner::Command;
 use super::publisher::full;
 use crate::base::{LiveId, UserId};
@@ -29,6 +30,7 @@ pub(super) struct Running {
 #[derive(Debug)]
 struct Now {
     status: LiveStatus,
+    findings: Vec<Finding>,
     owner_seen: Instant,
     /// The hole that the disk is making in the recording.
     losing: Option<Loss>,
@@ -49,6 +51,7 @@ impl Running {
             commands,
             now: Mutex::new(Now {
                 status: live.status,
+                findings: Vec::new(),
                 owner_seen: Instant::now(),
                 losing: None,
             }),
@@ -80,6 +83,15 @@ impl Running {
 
     pub(super) fn set_losing(&self, losing: Option<Loss>) {
         self.lock().losing = losing;
+    }
+
+    /// What the doctor found, for the owner's view.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.lock().findings.clone()
+    }
+
+    pub(super) fn set_findings(&self, findings: &[Finding]) {
+        self.lock().findings = findings.to_vec();
     }
 
     pub(super) fn owner_seen(&self) -> Instant {

@@ -162,6 +162,11 @@ impl RunFile {
         Ok(start)
     }
 
+    /// What was appended from `end` on counts as never appended.
+    pub(super) fn forget(&mut self, end: u64) {
+        self.end = self.end.min(end);
+    }
+
     /// Where the next part will begin.
     #[must_use]
     pub(super) fn end(&self) -> u64 {

@@ -38,9 +38,13 @@ impl Gate {
 
     /// Whether everything announced is already in `tracks` as it is.
     pub(super) fn fits(&self, tracks: &TrackSet) -> bool {
-        let video = self.announced.video.is_none() || self.announced.video == tracks.video;
         let audio = self.announced.audio.is_none() || self.announced.audio == tracks.audio;
-        video && audio
+        audio && self.fits_picture(tracks)
+    }
+
+    /// Whether the picture announced is that of `tracks`.
+    pub(super) fn fits_picture(&self, tracks: &TrackSet) -> bool {
+        self.announced.video.is_none() || self.announced.video == tracks.video
     }
 
     /// Holds a frame. `true`: the tracks are decided, open the run and [`Gate::release`].

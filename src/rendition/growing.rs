@@ -20,7 +20,7 @@ use super::seal::Sealed;
 use super::sending::Sending;
 use super::shelf::Shelf;
 use super::variant::Rates;
-use crate::av::{CodecConfig, Frame, Part, Ticks};
+use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind};
 use crate::base::{Clock, IdMaker, LiveId, RecordingId, RunId, Tasks, Timestamp};
 use crate::fmp4::{Packed, PartTarget};
 use crate::hls;
@@ -28,6 +28,9 @@ use crate::store::Store;
 
 /// How long a rendition waits after a file or a row could not be made, instead of trying with every frame.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long a run goes on without its sound, whose configuration has changed, while no key frame comes.
+const KEY_PATIENCE: Ticks = Ticks(900_000);
 
 /// What a rendition needs to grow.
 #[derive(Clone, Debug)]
@@ -77,6 +80,8 @@ pub struct Growing {
     pub(super) rates: Rates,
     interrupted: bool,
     pub(super) frame_rate_hint: Option<f64>,
+    /// The sound's configuration changed, and the run goes on without sound to the next key frame: since which picture.
+    sound_changed: Option<Option<Ticks>>,
     /// When the first frame of a new session came, until the playlist has been told.
     pub(super) session_began: Option<Timestamp>,
     awaits_first_frame: bool,
@@ -115,6 +120,7 @@ impl Growing {
             rates: Rates::default(),
             interrupted: false,
             frame_rate_hint: None,
+            sound_changed: None,
             session_began: None,
             awaits_first_frame: false,
             part_target: None,
@@ -149,6 +155,12 @@ impl Growing {
         self.end
     }
 
+    /// Whether the object store does not take what is recorded.
+    #[must_use]
+    pub fn objects_are_away(&self) -> bool {
+        self.plan.sending.trouble().is_some()
+    }
+
     /// Tells waiting players that nothing will come soon, or that it will again.
     pub fn set_interrupted(&mut self, interrupted: bool) {
         if self.interrupted != interrupted {
@@ -161,6 +173,7 @@ impl Growing {
     pub fn start_session(&mut self) {
         self.gate = Gate::default();
         self.awaits_first_frame = true;
+        self.sound_changed = None;
         if let Some(run) = &mut self.run {
             run.packager.start_session();
         }
@@ -178,7 +191,7 @@ impl Growing {
                 Media::Frame(frame) => self.frame(frame, &mut packed).await?,
                 Media::FrameRateHint(rate) => self.frame_rate_hint = Some(rate),
                 Media::BitRateHint(rate) => self.rates.declare(rate),
-                Media::Encoder(_) => {}
+                Media::Encoder(_) | Media::UnknownCodec => {}
             }
         }
         self.write_out(packed).await
@@ -190,14 +203,44 @@ impl Growing {
         packed: &mut Vec<Packed>,
     ) -> Result<(), RenditionError> {
         let changed = self.gate.announce(config);
-        let outgrown = self
-            .run
-            .as_ref()
-            .is_some_and(|run| !self.gate.fits(&run.tracks));
-        if changed && outgrown {
+        let Some(run) = &self.run else {
+            return Ok(());
+        };
+        if !changed || self.gate.fits(&run.tracks) {
+            return Ok(());
+        }
+        // Pictures before the next key frame would be lost to the next run.
+        if run.tracks.video.is_some()
+            && self.gate.fits_picture(&run.tracks)
+            && !self.awaits_first_frame
+        {
+            tracing::info!("the sound changed: the next key frame begins a run");
+            self.sound_changed.get_or_insert(None);
+            return Ok(());
+        }
+        self.sound_changed = None;
+        self.close_run(std::mem::take(packed)).await
+    }
+
+    /// Whether this frame is the sound that a new run is to begin with, and there is none yet. Begins that run with
+    /// a key frame, or when none has come for too long.
+    async fn waits_for_key(
+        &mut self,
+        frame: &Frame,
+        packed: &mut Vec<Packed>,
+    ) -> Result<bool, RenditionError> {
+        let Some(since) = &mut self.sound_changed else {
+            return Ok(false);
+        };
+        if frame.track == TrackKind::Audio {
+            return Ok(true);
+        }
+        let since = *since.get_or_insert(frame.dts);
+        if frame.key || (frame.dts - since).0.abs() > KEY_PATIENCE.0 {
+            self.sound_changed = None;
             self.close_run(std::mem::take(packed)).await?;
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn frame(
@@ -211,6 +254,9 @@ impl Growing {
         }
         if self.losing.is_some() {
             self.recover_disk(&frame, packed).await?;
+        }
+        if self.waits_for_key(&frame, packed).await? {
+            return Ok(());
         }
         if let Some(run) = &mut self.run {
             run.packager.push(frame, packed);
@@ -248,7 +294,9 @@ impl Growing {
     /// As [`Growing::push`].
     pub async fn end_session(&mut self) -> Result<(), RenditionError> {
         let mut packed = Vec::new();
-        if let Some(run) = &mut self.run {
+        if let Some(run) = &mut self.run
+            && run.packager.is_in_session()
+        {
             run.packager.end_session(&mut packed);
             tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
         }
@@ -325,7 +373,7 @@ impl Growing {
         run.add_part(&part, spot.is_some());
         let mut shelf = self.shelf();
         if spot.is_none() {
-            shelf.hold(run.number, msn, part.bytes.clone());
+            shelf.hold(run.number, msn, index, part.bytes.clone());
         }
         shelf.add_part(msn, index, spot, part.bytes);
     }

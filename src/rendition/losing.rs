@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::error::RenditionError;
 use super::growing::Growing;
@@ -14,6 +14,8 @@ use crate::fmp4::Packed;
 
 /// How long a rendition leaves a disk alone that has refused.
 const REST: Duration = Duration::from_secs(1);
+/// The same once a new run could not begin.
+const LONG_REST: Duration = Duration::from_secs(10);
 /// Room that ends a hole, so that it does not begin again at once; on a small disk an eighth of it is enough.
 const ROOM: u64 = 64 << 20;
 
@@ -68,8 +70,8 @@ impl Growing {
         match run.open_parts().await {
             Ok(parts) => {
                 let mut shelf = self.shelf();
-                for part in parts {
-                    shelf.hold(run.number, msn, part);
+                for (index, part) in parts.into_iter().enumerate() {
+                    shelf.hold(run.number, msn, index, part);
                 }
             }
             Err(error) => tracing::error!(%error, "the open segment cannot be read back"),
@@ -110,7 +112,12 @@ impl Growing {
         losing.rests_until = Instant::now() + REST;
         let tracks = run.tracks.clone();
         let spool = self.plan.sending.places().spool.clone();
-        let room = blocking(move || SpoolRoom::of(&spool)).await?;
+        let room = timeout(REST, blocking(move || SpoolRoom::of(&spool))).await;
+        let Ok(Ok(room)) = room else {
+            // It hangs: once in a while is often enough, since media waits.
+            losing.rests_until = Instant::now() + LONG_REST;
+            return Ok(());
+        };
         if room.free < ROOM.min(room.total / 8) {
             return Ok(());
         }
@@ -126,6 +133,9 @@ impl Growing {
             }
             Err(error) => {
                 tracing::warn!(%error, "the disk has room again, but no new run can begin");
+                if let Some(losing) = &mut self.losing {
+                    losing.rests_until = Instant::now() + LONG_REST;
+                }
                 if let Some(run) = &mut self.run {
                     run.packager.start_session();
                 }

@@ -13,6 +13,8 @@ pub enum Media {
     FrameRateHint(f64),
     /// The bit rate the encoder claims for picture and sound together, bits per second.
     BitRateHint(u64),
+    /// A track in a codec that griot does not carry was left out.
+    UnknownCodec,
     /// The encoder's name, when it comes late (onMetaData).
     Encoder(String),
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::RenditionError;
@@ -19,8 +20,13 @@ use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, 
 use crate::hls::SegmentMeta;
 use crate::store::{NewRun, Run, Segment, StoreError};
 
+/// How long the disk may take for some parts, or for the file of a new run, while media waits for it.
+const STALL: Duration = Duration::from_secs(3);
 /// How long the row of a new run may take while media waits for it.
 const ROW_WITHIN: Duration = Duration::from_secs(2);
+
+/// A write under way: gives the file back, and says how it went.
+type Writing = JoinHandle<(RunFile, io::Result<u64>)>;
 
 /// A run that media is appended to.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub(super) struct OpenRun {
     lost_parts: bool,
     /// Whether the disk has refused a part: nothing more is written to this file.
     dry: bool,
+    /// The write that took too long, and where it began: its parts count as lost, whatever becomes of it.
+    stalled: Option<(Writing, u64)>,
 }
 
 /// A run that nothing is appended to any more.
@@ -84,7 +92,12 @@ impl OpenRun {
         };
         let head = packager.head();
         let head_bytes = head.len() as u64;
-        let (number, place, file) = make_file(plan, growing.claim, growing.runs_made, head).await?;
+        let (number, place, file) = timeout(
+            STALL,
+            make_file(plan, growing.claim, growing.runs_made, head),
+        )
+        .await
+        .map_err(|_| RenditionError::Pending)??;
         let id = growing.claim.map(|(_, id)| id);
         let id = id.unwrap_or_else(|| RunId(plan.ids.next()));
         growing.claim = Some((number, id));
@@ -150,6 +163,7 @@ impl OpenRun {
             parts: Vec::new(),
             lost_parts: false,
             dry: false,
+            stalled: None,
         }
     }
 
@@ -163,7 +177,8 @@ impl OpenRun {
         })
     }
 
-    /// Appends parts to the file; answers where the first begins.
+    /// Appends parts to the file; answers where the first begins. After an error, or a disk that takes too long,
+    /// nothing more is appended.
     pub(super) async fn append(&mut self, parts: Vec<Bytes>) -> io::Result<u64> {
         if self.dry {
             return Err(io::ErrorKind::StorageFull.into());
@@ -171,16 +186,21 @@ impl OpenRun {
         let Some(mut file) = self.file.take() else {
             return Err(io::Error::other("the file was lost by a broken task"));
         };
+        let end = file.end();
         if parts.is_empty() {
-            let end = file.end();
             self.file = Some(file);
             return Ok(end);
         }
-        let (file, written) = blocking(move || {
+        let mut work = tokio::task::spawn_blocking(move || {
             let written = file.append(&parts);
-            Ok((file, written))
-        })
-        .await?;
+            (file, written)
+        });
+        let Ok(done) = timeout(STALL, &mut work).await else {
+            self.dry = true;
+            self.stalled = Some((work, end));
+            return Err(io::ErrorKind::TimedOut.into());
+        };
+        let (file, written) = done.map_err(io::Error::other)?;
         self.file = Some(file);
         self.dry = written.is_err();
         written
@@ -192,8 +212,8 @@ impl OpenRun {
             return Ok(Vec::new());
         };
         let length = self.parts.iter().map(|part| u64::from(part.length)).sum();
-        let range = FileRange::new(file, self.segment_offset, length);
-        let mut bytes = blocking(move || range.read_whole()).await?;
+        let open = FileRange::new(file, self.segment_offset, length);
+        let mut bytes = blocking(move || open.read_whole()).await?;
         let lengths = self.parts.iter();
         let lengths = lengths.map(|part| usize::try_from(part.length).unwrap_or(usize::MAX));
         Ok(lengths
@@ -265,7 +285,13 @@ impl OpenRun {
     }
 
     /// Hands over what sealing needs, once every row is committed; `None` if the file was lost by a broken task.
-    pub(super) async fn close(self) -> Option<ClosedRun> {
+    pub(super) async fn close(mut self) -> Option<ClosedRun> {
+        if let Some((work, end)) = self.stalled.take()
+            && let Ok((mut file, _)) = work.await
+        {
+            file.forget(end);
+            self.file = Some(file);
+        }
         self.rows.flush().await;
         Some(ClosedRun {
             id: self.id,

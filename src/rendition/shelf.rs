@@ -25,11 +25,12 @@ const UNWRITTEN_BYTES: usize = 24 << 20;
 /// (18 s), and within what delta updates always repeat (36 s).
 const UNWRITTEN_SEGMENTS: usize = 6;
 
-/// A segment of which some part is in no file: all its parts.
+/// A segment of which some part is in no file: all its parts from the `first` on.
 #[derive(Debug)]
 struct Unwritten {
     run: u32,
     msn: u64,
+    first: usize,
     parts: Vec<Bytes>,
 }
 
@@ -148,21 +149,25 @@ impl Shelf {
         }
     }
 
-    /// Keeps the next part of a segment that is not whole in its file.
-    pub(super) fn hold(&mut self, run: u32, msn: u64, bytes: Bytes) {
+    /// Keeps the next part of a segment that is not whole in its file; the first to be kept is number `part`.
+    pub(super) fn hold(&mut self, run: u32, msn: u64, part: usize, bytes: Bytes) {
         match self.unwritten.back_mut() {
             Some(last) if last.msn == msn => last.parts.push(bytes),
             _ => self.unwritten.push_back(Unwritten {
                 run,
                 msn,
+                first: part,
                 parts: vec![bytes],
             }),
         }
     }
 
-    /// Lets go of the oldest segments that only memory holds, as many as are too many; says which.
+    /// When a segment has ended: lets go of those that memory has not got as a whole, and of the oldest, as many
+    /// as are too many. Says which.
     pub(super) fn shed(&mut self) -> Vec<u64> {
-        let mut gone = Vec::new();
+        let torn = self.unwritten.iter().filter(|segment| segment.first > 0);
+        let mut gone: Vec<u64> = torn.map(|segment| segment.msn).collect();
+        self.unwritten.retain(|segment| segment.first == 0);
         while self.unwritten.len() > 1 && self.holds_too_much() {
             gone.extend(self.unwritten.pop_front().map(|segment| segment.msn));
         }
@@ -206,7 +211,8 @@ impl Shelf {
         if spot.run != run {
             return None;
         }
-        if let Some(held) = self.unwritten(run, msn) {
+        let held = self.unwritten(run, msn);
+        if let Some(held) = held.filter(|segment| segment.first == 0) {
             return Some(MediaBytes::Memory(held.parts.concat().into()));
         }
         if spot.length == 0 {
@@ -229,7 +235,8 @@ impl Shelf {
             return Some(MediaBytes::Memory(bytes.clone()));
         }
         let held = self.unwritten(run, msn);
-        if let Some(bytes) = held.and_then(|segment| segment.parts.get(part)) {
+        let held = held.and_then(|segment| segment.parts.get(part.checked_sub(segment.first)?));
+        if let Some(bytes) = held {
             return Some(MediaBytes::Memory(bytes.clone()));
         }
         self.range(spot?)
@@ -292,7 +299,7 @@ mod tests {
             for (part, bytes) in [&b"one"[..], b"two"].into_iter().enumerate() {
                 let bytes = Bytes::from_static(bytes);
                 shelf.add_part(msn, part, None, bytes.clone());
-                shelf.hold(0, msn, bytes);
+                shelf.hold(0, msn, part, bytes);
             }
             shelf.add_segment(msn, spot(0, 0));
         }
@@ -307,6 +314,20 @@ mod tests {
         assert!(shelf.segment(1, 4).is_none(), "another run");
         assert_eq!(shelf.shed_all(), [4, 5, 6, 7, 8, 9]);
         assert!(shelf.segment(0, 9).is_none());
+    }
+
+    #[test]
+    fn a_segment_whose_first_parts_are_nowhere_is_answered_by_parts_only_and_then_lost() {
+        let mut shelf = shelf_with_run();
+        shelf.add_part(3, 0, Some(spot(0, 4)), Bytes::from_static(b"disk"));
+        shelf.add_part(3, 1, None, Bytes::from_static(b"memory"));
+        shelf.hold(0, 3, 1, Bytes::from_static(b"memory"));
+        shelf.cool();
+        assert!(matches!(shelf.part(0, 3, 0), Some(MediaBytes::File(_))));
+        assert!(matches!(shelf.part(0, 3, 1), Some(MediaBytes::Memory(part)) if part == "memory"));
+        shelf.add_segment(3, spot(0, 0));
+        assert!(shelf.segment(0, 3).is_none());
+        assert_eq!(shelf.shed(), [3]);
     }
 
     #[test]

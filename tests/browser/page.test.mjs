@@ -225,6 +225,9 @@ test('the owner logs in, starts a live, sees it, and stops it', async () => {
   await until('the preview', 15, () => page.evaluate(() => document.querySelector('video').readyState >= 3));
   await until('the encoder in the list', 10, async () => (await page.locator('.sessions .dot.on').count()) === 1);
   assert.equal(await page.evaluate(() => document.querySelector('video').muted), true, 'the owner does not hear himself');
+  // The clip's sound has one channel, which the doctor notes.
+  await until('the finding', 15, async () => (await page.locator('.doctor li').count()) === 1);
+  assert.match(await page.locator('.doctor li[data-severity=note]').textContent(), /nombre de canaux : 1\..*stéréo/);
   await pause(3);
   await shot(page, 'desktop-fr-studio-live');
   const phone = await visit('/login', { viewport: PHONE, locale: 'en-US', colorScheme: 'light' });

@@ -1,10 +1,12 @@
 //! A disk that is full: viewers notice nothing, the recording says what it lacks.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::support::{
-    Answer, Follower, Player, Playlist, Server, SmallDisk, clip, decode_errors, eventually,
-    ffmpeg_publish_for_ever,
+    Answer, Follower, Player, Playlist, Process, Server, SmallDisk, clip, decode_errors,
+    eventually, ffmpeg_publish_for_ever,
 };
 
 /// Seconds of each hole that the disk has made.
@@ -164,5 +166,65 @@ async fn a_live_that_ends_on_a_full_disk_is_made_final_when_there_is_room() {
     let file = folder.path().join("recording.mp4");
     std::fs::write(&file, bytes).expect("room");
     assert_eq!(decode_errors(&file), "");
+    server.griot(&["check"]);
+}
+
+/// strace holds one write back for eight seconds, as a disk that stands still does.
+#[tokio::test]
+async fn a_disk_that_stands_still_for_a_while_costs_viewers_little_and_the_recording_a_hole() {
+    let server = Server::start().await;
+    let owner = server.member("aissatou").await;
+    let live = owner.start_live("Disque lent").await;
+    let encoder = ffmpeg_publish_for_ever(&clip(), &live.rtmp_url);
+    let player = Player::open(&server, &live.hls_url).await;
+    let before = player.until_seconds(3.0).await;
+    let file = server
+        .data()
+        .join(format!("spool/lives/{}/source/0.mp4", live.id));
+    let strace = Process::start(
+        "strace",
+        Command::new("strace")
+            .args(["-f", "-p", &server.pid().to_string(), "-P"])
+            .arg(file)
+            .args(["-e", "trace=pwrite64", "-e"])
+            .arg("inject=pwrite64:delay_enter=8000000:when=1"),
+    );
+
+    // Three seconds of the eight are waited for; then parts come although the write still stands.
+    let after = player
+        .until("a new run has a whole segment", |playlist| {
+            let last = playlist.segments.last();
+            last.is_some_and(|last| last.uri.starts_with("1/"))
+        })
+        .await;
+    assert!(
+        server.log().contains("the disk refuses parts"),
+        "{}",
+        strace.said()
+    );
+    assert!(encoder.runs(), "{}", encoder.said());
+    let still = after
+        .segments
+        .iter()
+        .filter(|segment| segment.uri.starts_with("0/"));
+    assert!(still.count() >= before.segments.len(), "{}", after.text);
+    encoder.kill().await;
+    owner.stop(live.id).await.expect(200);
+
+    let view = owner.view_when_recorded(live.id).await;
+    assert_eq!(holes(&view).len(), 1, "{view}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (number, run) in view["recording"]["runs"]
+        .as_array()
+        .expect("runs")
+        .iter()
+        .enumerate()
+    {
+        let url = run["mp4_url"].as_str().expect("an MP4");
+        let bytes = Answer::of(server.client.get(url)).await.expect(200).body;
+        let file = folder.path().join(format!("{number}.mp4"));
+        std::fs::write(&file, bytes).expect("room");
+        assert_eq!(decode_errors(&file), "");
+    }
     server.griot(&["check"]);
 }

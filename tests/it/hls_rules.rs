@@ -1,7 +1,7 @@
 //! Every playlist that griot can write obeys RFC 8216bis (draft-pantos-hls-rfc8216bis), whatever the encoder does.
 //!
 //! A model producer ([`producer::model`]) and the real packager feed a window with sessions at 24, 25, 29.97, 30, 50
-//! and 60 pictures a second, at no stable rate, and with sound alone; GOPs of 0.5 to 12 s; silence, changed
+//! and 60 pictures a second, at no stable rate (parts are cut by time then), and with sound alone; GOPs of 0.5 to 12 s; silence, changed
 //! configurations, clocks that jump, lost and missing segments. After each step all forms of the playlist are read
 //! by a strict reader and checked. The clauses, with the file that checks them:
 //!
@@ -168,9 +168,8 @@ impl Audience {
     /// 6.2.1, within a session: a part at most its target after the one before, a segment at most 1.5 target
     /// durations after the one before. A part comes when its media has: its duration is the time since the last.
     fn in_time(&mut self, part: Ticks) -> Result<(), String> {
-        // One tick is rounding, and not in the text.
         if let Some(target) = self.story.part_target
-            && part.0 > target.0 + 1
+            && part > target
         {
             return Err(format!(
                 "6.2.1: a part after {part:?}, the target is {target:?}"

@@ -86,6 +86,8 @@ async fn all_is_in_its_place(server: &Server, bucket: &Bucket, live: &Live, file
         if spool.is_empty() { Ok(()) } else { Err(spool) }
     })
     .await;
+    let report = server.griot(&["check"]);
+    assert_eq!(report["problems"], serde_json::json!([]), "{report}");
 }
 
 #[tokio::test]
@@ -485,29 +487,15 @@ async fn a_bucket_behind_https_is_reached_where_its_authority_is_known() {
     }
 }
 
-/// What others do to an upload, and what a row holds that the file does not, never gets into an object.
+/// The entity tag is our own answer's, so what others upload under our number never gets into the object.
 #[tokio::test]
-async fn parts_of_others_and_rows_that_lie_cost_a_second_try_and_nothing_else() {
+async fn parts_of_others_cost_a_second_try_and_nothing_else() {
     let bucket = Bucket::new().await;
-    let mut server = Server::start_on(&bucket, &[]).await;
+    let server = Server::start_on(&bucket, &[]).await;
     let owner = server.member("aissatou").await;
     let live = owner.start_live("Troublé").await;
     let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
     until_parts_are_sent(&server, 1.0).await;
-    server.kill().await;
-    drop(encoder);
-    let url = format!("sqlite:{}", server.data().join("griot.db").display());
-    let mut rows = SqliteConnection::connect(&url).await.expect("the rows");
-    let changed = sqlx::query("update run_parts set sha256 = zeroblob(32) where number = 2")
-        .execute(&mut rows)
-        .await
-        .expect("a row that lies");
-    assert_eq!(changed.rows_affected(), 1);
-    rows.close().await.expect("the rows are closed");
-
-    server.start_again().await;
-    let encoder = ffmpeg_publish(&heavy_clip(), &live.rtmp_url);
-    until_parts_are_sent(&server, 2.0).await;
     let path = format!("lives/{}/source/0.mp4", live.id);
     let key = griot::objects::ObjectKey::parse(&path).expect("a key");
     let store = bucket.store();
@@ -552,6 +540,18 @@ async fn killed_at_random_moments_of_the_upload_and_of_its_end() {
         server.start_again().await;
     }
     assert!(s3.uploads(&path).await.expect("a list").len() > moments());
+    // A row that the file does not bear out: after a power loss other bytes may have followed.
+    server.kill().await;
+    let url = format!("sqlite:{}", server.data().join("griot.db").display());
+    let mut rows = SqliteConnection::connect(&url).await.expect("the rows");
+    let changed = sqlx::query("update run_parts set sha256 = zeroblob(32) where number = 2")
+        .execute(&mut rows)
+        .await
+        .expect("a row that lies");
+    assert_eq!(changed.rows_affected(), 1);
+    rows.close().await.expect("the rows are closed");
+
+    server.start_again().await;
     let (view, file) = owner.stop_and_download(live.id).await;
     assert_eq!(view["recording"]["runs"].as_array().map(Vec::len), Some(1));
     // While the rest is sent, completed, read back, noted, or all is done.

@@ -239,7 +239,7 @@ impl Dice {
         let seed = given.map_or_else(
             || {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                now.expect("after 1970").as_micros() as u64
+                u64::from(now.expect("after 1970").subsec_micros())
             },
             |seed| seed.parse().expect("KILL_SEED is a number"),
         );

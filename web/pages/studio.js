@@ -101,24 +101,31 @@ function sessionLine({ started_at: from, ended_at: to, protocol, encoder }) {
   return h('li', {}, h('span', { class: to ? 'dot' : 'dot on' }), h('span', {}, encoder || protocol?.toUpperCase() || '—'), h('span', { class: 'faint' }, range));
 }
 
+/** What the server's doctor found in what the encoder sends. */
+function findingLine({ severity, message, advice }) {
+  return h('li', { 'data-severity': severity }, icon('warn'), h('p', {}, h('strong', {}, message), ' ', advice));
+}
+
 function running(id, over) {
   const player = new Player(id, { preview: true });
   const heading = h('h2', {});
   const state = h('div', { class: 'facts', role: 'status' });
   const list = h('ul', { class: 'sessions' });
+  const doctor = h('ul', { class: 'doctor', 'aria-label': t('doctor') });
   const wrong = h('p', { class: 'wrong', role: 'alert' });
   const stop = h('button', { type: 'button', class: 'button danger' }, icon('stop'), h('span', {}, t('stop')));
   const force = h('button', { type: 'button', class: 'button quiet', hidden: true }, t('forceStop'));
   const page = `/watch/${id}`;
   const element = h('section', { class: 'panel running' }, heading, state, player.element,
     h('div', { class: 'actions' }, stop, force, h('a', { class: 'button quiet', href: page, target: '_blank', rel: 'noopener' }, t('publicPage')), copyButton(t('share'), () => location.origin + page)),
-    wrong, h('h3', {}, t('sessions')), list);
+    wrong, doctor, h('h3', {}, t('sessions')), list);
 
   const draw = (view) => {
     heading.textContent = titleOf(view);
     const latest = view.sessions?.length > 0 ? view.sessions.map(sessionLine).reverse() : [h('li', { class: 'faint' }, t('sessionsEmpty'))];
     show(state, badge(view.status), viewers(view));
     show(list, latest);
+    show(doctor, (view.doctor ?? []).map(findingLine));
     player.show(view.status, view.hls_url ? local(view.hls_url) : null);
   };
   let drawn = null;

@@ -30,6 +30,8 @@ pub(in crate::fmp4) struct FrameGrid {
     /// Where the long measurement began and how many frames ago.
     baseline: Option<(i64, i64)>,
     history: Vec<i64>,
+    /// It was given up, and what came lies on no other.
+    unsteady: bool,
 }
 
 /// Where a picture belongs.
@@ -58,6 +60,23 @@ impl FrameGrid {
             misses: 0,
             baseline: None,
             history: Vec::with_capacity(HISTORY),
+            unsteady: false,
+        }
+    }
+
+    /// Whether pictures come on no grid any more.
+    pub(in crate::fmp4) fn is_unsteady(&self) -> bool {
+        self.unsteady
+    }
+
+    /// The publisher's clock runs `by` ahead of what it was.
+    pub(in crate::fmp4) fn shift(&mut self, by: i64) {
+        self.anchor += by;
+        if let Some((start, _)) = &mut self.baseline {
+            *start += by;
+        }
+        for time in &mut self.history {
+            *time += by;
         }
     }
 
@@ -156,9 +175,12 @@ impl FrameGrid {
         let lost = self.misses >= 40;
         if lost {
             self.misses = 0;
-            if let Some(found) = measure(&self.history, None) {
-                self.duration = found.duration;
-                self.baseline = None;
+            match measure(&self.history, None) {
+                Some(found) => {
+                    self.duration = found.duration;
+                    self.baseline = None;
+                }
+                None => self.unsteady = true,
             }
         }
         Placed {

@@ -205,40 +205,52 @@ impl SoundLane {
             return Verdict::BeforeStart;
         }
         // A run's first sound may begin before its first picture by less than a frame; later there is sound before it.
-        let end = self.end.filter(|end| self.floor - end < self.rate);
-        if let Some(end) = self.end
-            && at < end
-        {
-            if end - at > samples / 8 {
-                if self.lost {
-                    self.patience = (self.patience * 2).min(PATIENCE_MAX);
-                    self.lost = false;
-                }
-                return Verdict::Overlap;
-            }
-            self.started = true;
-            self.append(end, samples, data);
-            return Verdict::Placed {
-                silence: 0,
-                hole: 0,
-            };
+        if let Some(end) = self.end.filter(|end| self.floor - end < self.rate) {
+            return self.join(end, at, samples, data);
         }
         self.started = true;
         self.lost = false;
-        let missing_from = end.unwrap_or(self.floor);
         let length = self
             .silence
             .as_ref()
             .map_or(samples, |silence| silence.samples);
-        // With what is left over below a frame the hole stays open: the frame's own time counts more.
-        let count = ((at - missing_from).max(0)) / length;
-        let enough = end.is_some() || (at - missing_from) * 2 > samples;
-        let filled = if enough {
-            self.fill(at - count * length, count)
+        let missing = (at - self.floor).max(0);
+        let count = if missing * 2 > samples {
+            missing / length
         } else {
             0
         };
+        let filled = self.fill(at - count * length, count);
         self.append(at, samples, data);
+        Verdict::Placed {
+            silence: filled,
+            hole: 0,
+        }
+    }
+
+    /// The session's first frame behind the sound of the one before, which ends at `end`: without a hole, which players stumble
+    /// over, so up to half a frame beside its time (11 ms for AAC at 48 kHz).
+    fn join(&mut self, end: i64, at: i64, samples: i64, data: Bytes) -> Verdict {
+        let late = at - end;
+        if 2 * late < -samples {
+            if self.lost {
+                self.patience = (self.patience * 2).min(PATIENCE_MAX);
+                self.lost = false;
+            }
+            return Verdict::Overlap;
+        }
+        self.started = true;
+        self.lost = false;
+        let length = self.silence.as_ref().map(|silence| silence.samples);
+        let filled = length.map_or(0, |length| {
+            self.fill(end, (2 * late + length).max(0) / (2 * length))
+        });
+        let place = match length {
+            None if 2 * late > samples => at,
+            _ => self.end.unwrap_or(end),
+        };
+        self.late_16 = (at - place) * 16;
+        self.append(place, samples, data);
         Verdict::Placed {
             silence: filled,
             hole: 0,
@@ -488,15 +500,21 @@ mod tests {
         accept(&mut lane, 0);
         lane.take(i64::MAX, false);
         lane.start(4_000);
+        // 2,876 samples lack, which is nearer to three frames than to two.
         assert_eq!(
             accept(&mut lane, 3_900),
             Verdict::Placed {
-                silence: 2,
+                silence: 3,
                 hole: 0
             }
         );
         let starts: Vec<i64> = lane.queue.iter().map(|sound| sound.start).collect();
-        assert_eq!(starts, [3_900 - 2_048, 3_900 - 1_024, 3_900]);
+        assert_eq!(starts, [1_024, 2_048, 3_072, 4_096]);
+        // What follows is as early as the first, so nothing is missing and nothing overlaps.
+        for n in 1..200 {
+            assert_eq!(accept(&mut lane, 3_900 + n * FRAME), PLACED);
+        }
+        assert!(is_gapless(&lane));
     }
 
     #[test]

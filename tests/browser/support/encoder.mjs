@@ -10,9 +10,9 @@ export async function killAll() {
   await Promise.all([...running].map((encoder) => encoder.kill()));
 }
 
-/** Publishes `clip` from `from` seconds (a key frame) on. */
-export function publish(clip, url, from = 0) {
-  const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-re', '-ss', `${from}`, '-i', clip, '-c', 'copy', '-f', 'flv', url], { stdio: ['pipe', 'ignore', 'pipe'] });
+/** Publishes `clip` from `from` seconds (a key frame) on; `options` stand before the output, `input` before the clip. */
+export function publish(clip, url, from = 0, options = [], input = []) {
+  const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-re', '-ss', `${from}`, ...input, '-i', clip, '-c', 'copy', ...options, '-f', 'flv', url], { stdio: ['pipe', 'ignore', 'pipe'] });
   let said = '';
   ffmpeg.stderr.on('data', (chunk) => { said = (said + chunk).slice(-4000); });
   const ended = once(ffmpeg, 'exit');

@@ -64,7 +64,7 @@ pub(crate) fn packaged(sessions: &[Session], part_max_ms: u32) -> Story {
         // Milliseconds blur the grid: only what a packager measured first is held to 85 %.
         grid_changed: sessions
             .iter()
-            .any(|session| session.rate != sessions[0].rate),
+            .any(|session| !session.rate.is_like(sessions[0].rate)),
         steps,
     }
 }

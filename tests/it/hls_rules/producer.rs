@@ -43,6 +43,14 @@ pub(crate) enum Rate {
     Variable(u64),
 }
 
+impl Rate {
+    /// Whether parts are cut in the same way.
+    pub(crate) fn is_like(self, other: Self) -> bool {
+        let variable = |rate| matches!(rate, Self::Variable(_));
+        self == other || variable(self) && variable(other)
+    }
+}
+
 /// A publish session as an encoder makes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Session {
@@ -118,11 +126,11 @@ pub(crate) fn model(sessions: &[Session], part_max_ms: i64) -> Story {
     let first = sessions[0].rate;
     let part_target = match first {
         Rate::Every(frame) => Some(grid(frame, ms(part_max_ms)).1),
-        Rate::Variable(_) => None,
+        Rate::Variable(_) => Some(ms(part_max_ms)),
     };
     let mut story = Story {
         part_target,
-        grid_changed: sessions.iter().any(|session| session.rate != first),
+        grid_changed: sessions.iter().any(|session| !session.rate.is_like(first)),
         steps: Vec::new(),
     };
     let mut wall = Timestamp(1_753_284_459_885_280);
@@ -175,6 +183,7 @@ impl Cutter {
         };
         let part_longest = target.map_or(longest, |target| target.min(longest));
         let sound_only = session.rate == Rate::Every(1_920);
+        let by_time = matches!(session.rate, Rate::Variable(_));
         let (mut at, mut next_key) = (0, 0);
         while at < session.length_ms * 90 {
             // A picture that lasts longer than the target cannot be told of as one part: it is cut short.
@@ -189,11 +198,17 @@ impl Cutter {
             if (key && self.segment + self.part >= wanted) || full {
                 self.end_part(steps);
                 self.end_segment(steps);
-            } else if self.part > 0 && self.part + frame > part_longest.0 {
+            } else if self.part > 0 && self.part + frame > part_longest.0 && !by_time {
                 self.end_part(steps);
             }
-            self.part += frame;
             self.key_in_part |= key;
+            // Without a grid a part ends by time, within a picture.
+            let behind = (self.part + frame - part_longest.0).max(0);
+            self.part += frame - behind;
+            if by_time && self.part == part_longest.0 {
+                self.end_part(steps);
+                self.part = behind;
+            }
             at += frame;
         }
         self.end_part(steps);

@@ -105,3 +105,17 @@ fn gstreamer(sink: &str, clip: &Path, address: &str) -> Process {
             .args(["demux.audio_0", "!", "queue", "!", "mux.audio"]),
     )
 }
+
+/// ffmpeg encodes `clip` anew, again and again until it is killed, with a key frame every `gop` pictures.
+pub(crate) fn ffmpeg_long_gop(clip: &Path, gop: u32, address: &str) -> Process {
+    let gop = gop.to_string();
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-hide_banner", "-nostdin", "-loglevel", "info", "-re"])
+        .args(["-stream_loop", "-1", "-i"])
+        .arg(clip)
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-threads", "1"])
+        .args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"])
+        .args(["-c:a", "copy", "-f", "flv", address]);
+    Process::start("ffmpeg", &mut command)
+}

@@ -18,6 +18,7 @@ mod process;
 mod same;
 mod server;
 mod small_disk;
+mod tags;
 mod wait;
 
 pub(crate) use api::{Answer, Live, Member};
@@ -28,8 +29,8 @@ pub(crate) use clip::{
 };
 pub(crate) use curl::{Curled, curl};
 pub(crate) use encoder::{
-    ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure, ffmpeg5_publish,
-    ffmpeg9_publish, gstreamer_publish, librtmp_publish,
+    ffmpeg_long_gop, ffmpeg_publish, ffmpeg_publish_for_ever, ffmpeg_publish_secure,
+    ffmpeg5_publish, ffmpeg9_publish, gstreamer_publish, librtmp_publish,
 };
 pub(crate) use follower::{Follower, KeptPart};
 pub(crate) use minio::{Bucket, Minio};
@@ -40,4 +41,5 @@ pub(crate) use process::{Process, tool};
 pub(crate) use same::{Kept, kept, saved};
 pub(crate) use server::{Server, griot, serve_in_vain};
 pub(crate) use small_disk::SmallDisk;
+pub(crate) use tags::{Tag, TagEncoder, tags};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -19,7 +19,8 @@ use super::{eventually, tool};
 /// Not a secret; but one that no log may show.
 pub(crate) const PASSWORD: &str = "mot-de-passe-de-la-base";
 
-/// `$1` the folder of programs, `$2` of the cluster, `$3` the port; ends with its stdin.
+/// `$1` the folder of programs, `$2` of the cluster, `$3` the port; ends with its stdin, and takes a cluster that is
+/// marked so along.
 const WATCH: &str = r#"
 "$1/postgres" -D "$2/data" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$2" \
     -c max_connections=300 -c fsync=off -c shared_buffers=16MB >>"$2/log" 2>&1 </dev/null &
@@ -27,6 +28,7 @@ server=$!
 cat >/dev/null
 kill -INT "$server" 2>/dev/null
 wait "$server"
+[ ! -e "$2/sweep" ] || rm -rf "$2"
 "#;
 
 /// A cluster, and the server on it while it runs.
@@ -37,7 +39,7 @@ pub(crate) struct Postgres {
     account: Option<(u32, u32)>,
     running: Mutex<Option<(Child, ChildStdin)>>,
     databases: AtomicU32,
-    // The last field: removed when the server is gone. The shared cluster is removed by `sweep`.
+    // The last field: removed when the server is gone. The shared cluster's goes by its shell.
     scratch: Option<TempDir>,
 }
 
@@ -51,7 +53,8 @@ impl Postgres {
                 let mut cluster = Self::start().await;
                 // A static is never dropped: the watching shell ends the server, and takes the folder along.
                 let scratch = cluster.scratch.take().map(TempDir::keep);
-                sweep(&scratch.expect("a new cluster has its folder"));
+                let scratch = scratch.expect("a new cluster has its folder");
+                std::fs::write(scratch.join("sweep"), "").expect("room");
                 cluster
             })
             .await
@@ -185,23 +188,6 @@ impl Drop for Postgres {
             watch.wait().ok();
         }
     }
-}
-
-/// Removes the folder once this process is gone.
-fn sweep(folder: &Path) {
-    let mut sweeper = Command::new("sh")
-        // The server needs a moment to let go of its files.
-        .args(["-c", r#"cat >/dev/null; while [ -e "$1/data/postmaster.pid" ]; do sleep 0.1; done; rm -rf "$1""#])
-        .arg("sweep")
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("sh starts");
-    let stdin = sweeper.stdin.take().expect("stdin is piped");
-    // Open as long as this process lives.
-    std::mem::forget(stdin);
 }
 
 /// The newest of Debian's servers; on other systems what the PATH has.

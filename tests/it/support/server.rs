@@ -194,6 +194,11 @@ impl Server {
         self.process.ended().await
     }
 
+    /// Sends a signal, and goes on.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> i32 {
         self.process.pid()
