@@ -211,18 +211,20 @@ impl Connection {
     async fn outcome(&self, socket: TcpStream, acceptor: Option<Acceptor>) -> Outcome {
         let until = Instant::now() + self.config.handshake_deadline;
         let displaced = self.slot.displaced();
+        // Looked at, not taken: a fresh socket of tokio's calls itself readable before anything has come.
+        let mut first = [0];
         let heard = tokio::select! {
             biased;
             () = self.stopping.cancelled() => return Outcome::Stopping,
             () = displaced.cancelled() => return Outcome::Displaced,
-            heard = timeout_at(until, socket.readable()) => heard,
+            heard = timeout_at(until, socket.peek(&mut first)) => heard,
         };
         // In a box, and only now: a socket that says nothing costs next to nothing.
         match (heard, acceptor) {
             (Err(_), _) => Outcome::Deadline,
             (Ok(Err(_)), _) => Outcome::Unused,
-            (Ok(Ok(())), None) => Box::pin(self.rtmp(socket, until)).await,
-            (Ok(Ok(())), Some(acceptor)) => Box::pin(self.rtmps(socket, &acceptor, until)).await,
+            (Ok(Ok(_)), None) => Box::pin(self.rtmp(socket, until)).await,
+            (Ok(Ok(_)), Some(acceptor)) => Box::pin(self.rtmps(socket, &acceptor, until)).await,
         }
     }
 

@@ -137,8 +137,12 @@ pub(crate) fn remux_errors(file: &Path) -> String {
 }
 
 fn complaints(file: &Path, output: &[&str]) -> String {
-    let output = Command::new("ffmpeg")
-        .args(["-hide_banner", "-nostdin", "-v", "warning", "-i"])
+    // Within two minutes: it works on seconds of media.
+    let output = Command::new("timeout")
+        .args(["120", "ffmpeg"])
+        // One thread: of many decodings of AV1 by several, one stood still for ever (ffmpeg 5.1 with libdav1d 1.0).
+        .args(["-hide_banner", "-nostdin", "-v", "warning"])
+        .args(["-threads", "1", "-i"])
         .arg(file)
         .args(output)
         .output()
