@@ -68,7 +68,7 @@ impl Recorded {
         }
     }
 
-    fn only(&self) -> &PathBuf {
+    fn one_file(&self) -> &PathBuf {
         assert_eq!(self.files.len(), 1, "{}", self.view);
         assert!(
             !self.replay.text.contains("#EXT-X-DISCONTINUITY"),
@@ -151,7 +151,7 @@ fn duration_s(file: &std::path::Path) -> f64 {
 
 /// One run, every packet, in step, as long as the film and `longer_s`.
 fn assert_whole(recorded: &Recorded, lost_sound: usize, longer_s: f64) {
-    let file = recorded.only();
+    let file = recorded.one_file();
     let (kept, sent) = (packets(file), packets(&clip()));
     assert_all_pictures(&kept, &sent);
     assert_sound(&kept, &sent, lost_sound);
@@ -334,9 +334,9 @@ async fn another_bit_rate_with_the_same_configuration_stays_in_the_same_run() {
 
     let recorded = Recorded::of(&film).await;
 
-    assert_eq!(packets(recorded.only()).video.len(), 240);
-    assert_in_step(recorded.only(), 7);
-    let duration_s = duration_s(recorded.only());
+    assert_eq!(packets(recorded.one_file()).video.len(), 240);
+    assert_in_step(recorded.one_file(), 7);
+    let duration_s = duration_s(recorded.one_file());
     assert!((duration_s - 8.0).abs() < 0.06, "{duration_s} s");
 }
 
@@ -422,7 +422,7 @@ async fn sound_that_is_lost_is_silence_until_it_returns_in_step() {
 
     let recorded = Recorded::of(&film).await;
 
-    let file = recorded.only();
+    let file = recorded.one_file();
     let (kept, sent) = (packets(file), packets(&clip()));
     assert_all_pictures(&kept, &sent);
     // Three seconds of 46.9 packets.
@@ -444,7 +444,7 @@ async fn sound_that_never_returns_leaves_a_film_that_goes_on_in_silence() {
 
     let recorded = Recorded::of(&film).await;
 
-    let file = recorded.only();
+    let file = recorded.one_file();
     let (kept, sent) = (packets(file), packets(&clip()));
     assert_all_pictures(&kept, &sent);
     let end_s = kept.audio.last().expect("sound").end_s;
