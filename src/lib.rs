@@ -13,11 +13,15 @@ pub mod web;
 // 3 services
 pub mod accounts;
 pub mod geo;
+pub mod jobs;
 pub mod live;
+pub mod media;
 pub mod posts;
 pub mod rendition;
+pub mod uploads;
 // 2 adapters
 pub mod objects;
+pub mod pipeline;
 pub mod store;
 pub mod tls;
 // 1 formats

@@ -23,6 +23,25 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
     ("aws-sdk-s3", &["aws_sdk_s3::", "aws_smithy"]),
     ("mp4-atom", &["mp4_atom::"]),
     ("TCP that publishes", &["Publisher"]),
+    (
+        "gstreamer",
+        &[
+            "gstreamer::",
+            "gstreamer_app::",
+            "gstreamer_pbutils::",
+            "gst::",
+        ],
+    ),
+    (
+        "image, webp, blurhash",
+        &[
+            "image::",
+            "webp::",
+            "blurhash::",
+            "fast_image_resize::",
+            "img_parts::",
+        ],
+    ),
     ("rustls", &["rustls::"]),
     (
         "environment, settings file",

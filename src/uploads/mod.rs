@@ -1,0 +1,1 @@
+//! Bytes that members send: one resumable upload behind every door, judged by content before anything is served.
