@@ -4,7 +4,7 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys, tokens,
+    gaps, jobs, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys, tokens,
     users,
 };
 
@@ -12,6 +12,7 @@ type Statements = &'static [(&'static str, &'static str)];
 
 const FILES: &[(&str, Statements)] = &[
     ("gaps", gaps::STATEMENTS),
+    ("jobs", jobs::STATEMENTS),
     ("lives", lives::STATEMENTS),
     ("places", places::STATEMENTS),
     ("posts", posts::STATEMENTS),
