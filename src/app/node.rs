@@ -53,6 +53,10 @@ mod tests {
         assert_eq!(name.len(), 12);
         assert_eq!(node(&one).unwrap(), name);
         assert_ne!(node(&other).unwrap(), name);
-        assert_eq!(fs::read_dir(one.path()).unwrap().count(), 1, "no draft stays");
+        assert_eq!(
+            fs::read_dir(one.path()).unwrap().count(),
+            1,
+            "no draft stays"
+        );
     }
 }

@@ -97,7 +97,11 @@ async fn run(
         return None;
     };
     Some(ended.unwrap_or_else(|error| {
-        let said = if error.is_panic() { "it panicked" } else { "it was aborted" };
+        let said = if error.is_panic() {
+            "it panicked"
+        } else {
+            "it was aborted"
+        };
         Err(anyhow::anyhow!(said).into())
     }))
 }
@@ -124,7 +128,10 @@ async fn keep(
         let now = progress.borrow_and_update().clone();
         let until = jobs.0.clock.now().plus(around.config.lease);
         let percent = now.percent.map(i64::from);
-        let kept = jobs.0.store.keep_job(job.id, lease, until, now.stage.as_deref(), percent);
+        let kept = jobs
+            .0
+            .store
+            .keep_job(job.id, lease, until, now.stage.as_deref(), percent);
         match kept.await {
             Ok(Some(false)) => {}
             Ok(Some(true)) => {
@@ -183,7 +190,12 @@ async fn judge(
         }
     }
     Some(JobEnd::Again {
-        run_at: around.jobs.0.clock.now().plus(around.config.pause_after(job.attempts)),
+        run_at: around
+            .jobs
+            .0
+            .clock
+            .now()
+            .plus(around.config.pause_after(job.attempts)),
         reason,
         error,
     })
@@ -211,7 +223,11 @@ async fn write_end(around: &Surroundings, job: &Job, lease: &str, end: &JobEnd) 
             metrics::counter!("griot_jobs_ended_total", "kind" => job.kind.clone(), "outcome" => outcome)
                 .increment(1);
             let row = ended.into_inner().expect("no panic while it is held");
-            let event = if outcome == "again" { "failed" } else { outcome };
+            let event = if outcome == "again" {
+                "failed"
+            } else {
+                outcome
+            };
             telling::changed(&row.expect("it was written"), JobState::Running, event);
         }
         Err(StoreError::NotFound) => {

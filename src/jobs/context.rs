@@ -42,8 +42,7 @@ impl JobContext {
     /// # Errors
     /// It has another form; trying again cannot help.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, JobError> {
-        serde_json::from_str(&self.job.payload)
-            .map_err(|error| JobError::never("internal", error))
+        serde_json::from_str(&self.job.payload).map_err(|error| JobError::never("internal", error))
     }
 
     /// Whether a failure of this attempt is the last one.

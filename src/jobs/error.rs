@@ -12,10 +12,7 @@ pub struct JobError {
 
 impl JobError {
     /// Trying again cannot help. `reason` is a word that members may see, as in `unreadable`.
-    pub fn never(
-        reason: impl Into<Cow<'static, str>>,
-        error: impl Into<anyhow::Error>,
-    ) -> Self {
+    pub fn never(reason: impl Into<Cow<'static, str>>, error: impl Into<anyhow::Error>) -> Self {
         Self {
             again: false,
             reason: Some(reason.into()),
@@ -24,10 +21,7 @@ impl JobError {
     }
 
     /// Trying again may help, until the kind's attempts are used up.
-    pub fn again(
-        reason: impl Into<Cow<'static, str>>,
-        error: impl Into<anyhow::Error>,
-    ) -> Self {
+    pub fn again(reason: impl Into<Cow<'static, str>>, error: impl Into<anyhow::Error>) -> Self {
         Self {
             again: true,
             reason: Some(reason.into()),

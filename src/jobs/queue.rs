@@ -114,7 +114,10 @@ impl Jobs {
     }
 
     pub(super) fn running(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
-        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -109,7 +109,10 @@ async fn a_job_is_done_with_its_payload_and_shows_its_progress_meanwhile() {
     let workers = Workers::start(&house.jobs, registry, quick());
     let id = house.draw().await;
     let row = house.until(id, |row| row.percent == Some(40)).await;
-    assert_eq!((row.state, row.stage.as_deref()), (JobState::Running, Some("drawing")));
+    assert_eq!(
+        (row.state, row.stage.as_deref()),
+        (JobState::Running, Some("drawing"))
+    );
     seen.notify_one();
     let row = house.until_state(id, JobState::Done).await;
     assert_eq!((row.attempts, row.ended_at), (1, Some(NOON)));
@@ -121,7 +124,9 @@ async fn a_failed_job_is_tried_again_at_its_time_and_given_up_after_its_last_att
     let house = house().await;
     let told = Arc::new(AtomicUsize::new(0));
     let mut registry = Registry::default();
-    registry.on(DRAW, |_| async { Err(anyhow::anyhow!("the disk is full").into()) });
+    registry.on(DRAW, |_| async {
+        Err(anyhow::anyhow!("the disk is full").into())
+    });
     let tell = Arc::clone(&told);
     registry.on_giving_up(DRAW, move |job| {
         let tell = Arc::clone(&tell);
@@ -134,19 +139,26 @@ async fn a_failed_job_is_tried_again_at_its_time_and_given_up_after_its_last_att
     let workers = Workers::start(&house.jobs, registry, quick());
     let id = house.draw().await;
     // 5 s, then 10 s: the clock stands still in between.
-    let first = house.until(id, |row| row.attempts == 1 && row.state == JobState::Queued).await;
+    let first = house
+        .until(id, |row| row.attempts == 1 && row.state == JobState::Queued)
+        .await;
     assert_eq!(first.run_at, NOON.plus(Duration::from_secs(5)));
     house.clock.advance(Duration::from_millis(4_999));
     house.jobs.wake();
     tokio::time::sleep(quick().poll * 5).await;
     assert_eq!(house.row(id).await.attempts, 1, "it is not its time yet");
     house.clock.advance(Duration::from_millis(1));
-    let second = house.until(id, |row| row.attempts == 2 && row.state == JobState::Queued).await;
+    let second = house
+        .until(id, |row| row.attempts == 2 && row.state == JobState::Queued)
+        .await;
     assert_eq!(second.run_at, NOON.plus(Duration::from_secs(15)));
     assert_eq!(told.load(Ordering::SeqCst), 0);
     house.clock.advance(Duration::from_secs(10));
     let row = house.until_state(id, JobState::Failed).await;
-    assert_eq!((row.attempts, row.ended_at), (3, Some(NOON.plus(Duration::from_secs(15)))));
+    assert_eq!(
+        (row.attempts, row.ended_at),
+        (3, Some(NOON.plus(Duration::from_secs(15))))
+    );
     assert_eq!(told.load(Ordering::SeqCst), 1);
     workers.stop_and_wait().await;
 }
@@ -166,9 +178,15 @@ async fn what_cannot_get_better_is_given_up_at_once_and_a_panic_is_a_failure() {
     ids.sort_by_key(|id| id.0 % 2);
     let row = house.until_state(ids[0], JobState::Failed).await;
     assert_eq!(row.reason.as_deref(), Some("unreadable"));
-    assert_eq!((row.attempts, row.last_error.as_deref()), (1, Some("no moov")));
+    assert_eq!(
+        (row.attempts, row.last_error.as_deref()),
+        (1, Some("no moov"))
+    );
     let row = house.until(ids[1], |row| row.last_error.is_some()).await;
-    assert_eq!((row.state, row.last_error.as_deref()), (JobState::Queued, Some("it panicked")));
+    assert_eq!(
+        (row.state, row.last_error.as_deref()),
+        (JobState::Queued, Some("it panicked"))
+    );
     workers.stop_and_wait().await;
 }
 
@@ -217,7 +235,10 @@ async fn a_stop_gives_back_what_runs_and_another_worker_begins_it_at_once() {
         Err(anyhow::anyhow!("told to end").into())
     });
     // Does not listen, and is dropped where it stands.
-    let deaf = Kind { name: "deaf", ..DRAW };
+    let deaf = Kind {
+        name: "deaf",
+        ..DRAW
+    };
     registry.on(deaf, |_| std::future::pending());
     let workers = Workers::start(&house.jobs, registry, quick());
     let listens = house.draw().await;
@@ -229,14 +250,21 @@ async fn a_stop_gives_back_what_runs_and_another_worker_begins_it_at_once() {
     workers.stop_and_wait().await;
     for id in [listens, deaf] {
         let row = house.row(id).await;
-        assert_eq!((row.state, row.attempts, row.lost), (JobState::Queued, 0, 0));
+        assert_eq!(
+            (row.state, row.attempts, row.lost),
+            (JobState::Queued, 0, 0)
+        );
         assert_eq!((row.run_at, row.last_error), (NOON, None));
     }
     let mut registry = Registry::default();
     registry.on(DRAW, |_| async { Ok(()) });
     let workers = Workers::start(&another(&house.store, &house.clock), registry, quick());
     house.until_state(listens, JobState::Done).await;
-    assert_eq!(house.row(deaf).await.state, JobState::Queued, "nobody here knows that kind");
+    assert_eq!(
+        house.row(deaf).await.state,
+        JobState::Queued,
+        "nobody here knows that kind"
+    );
     workers.stop_and_wait().await;
 }
 
@@ -254,7 +282,10 @@ async fn a_running_job_is_cancelled_here_and_from_another_process() {
         house.until_state(id, JobState::Running).await;
     }
     house.jobs.cancel(here).await.unwrap();
-    another(&house.store, &house.clock).cancel(elsewhere).await.unwrap();
+    another(&house.store, &house.clock)
+        .cancel(elsewhere)
+        .await
+        .unwrap();
     for id in [here, elsewhere] {
         let row = house.until_state(id, JobState::Cancelled).await;
         assert_eq!(row.last_error, None);

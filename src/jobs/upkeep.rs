@@ -54,7 +54,11 @@ async fn look(
         let now = jobs.0.clock.now();
         let pause_us = i64::try_from(around.config.lease.as_micros()).unwrap_or(i64::MAX);
         for job in jobs.0.store.reap_jobs(now, pause_us).await? {
-            let event = if job.cancel_requested { "cancelled" } else { "lost" };
+            let event = if job.cancel_requested {
+                "cancelled"
+            } else {
+                "lost"
+            };
             metrics::counter!("griot_jobs_ended_total", "kind" => job.kind.clone(), "outcome" => event)
                 .increment(1);
             telling::changed(&job, JobState::Running, event);

@@ -100,15 +100,15 @@ impl Foreman {
             let lease = random_hex::<16>();
             let jobs = &self.around.jobs;
             let now = jobs.0.clock.now();
-            let claimed = jobs.0.store.claim_job(&Claim {
+            let claim = Claim {
                 lease: &lease,
                 lease_until: now.plus(self.around.config.lease),
                 worker: &self.worker,
                 node: &jobs.0.node,
                 kinds: &kinds,
                 at: now,
-            });
-            match claimed.await {
+            };
+            match jobs.0.store.claim_job(&claim).await {
                 Ok(Some(job)) => self.begin(job, lease, place),
                 Ok(None) => return,
                 Err(error) => {

@@ -465,7 +465,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn purge_jobs(&self, before: Timestamp) -> Result<u64, StoreError> {
-        Ok(write!(self, pool => sqlx::query(PURGE).bind(before).execute(pool).await?.rows_affected()))
+        Ok(
+            write!(self, pool => sqlx::query(PURGE).bind(before).execute(pool).await?.rows_affected()),
+        )
     }
 }
 

@@ -4,8 +4,8 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, jobs, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys, tokens,
-    users,
+    gaps, jobs, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys,
+    tokens, users,
 };
 
 type Statements = &'static [(&'static str, &'static str)];

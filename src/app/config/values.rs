@@ -200,7 +200,9 @@ pub(super) fn connections(text: &str) -> Result<usize, String> {
 pub(super) fn workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(workers) if workers <= WORKERS_MAX => Ok(workers),
-        _ => Err(format!("`{text}` is no number of jobs from 0 to {WORKERS_MAX}")),
+        _ => Err(format!(
+            "`{text}` is no number of jobs from 0 to {WORKERS_MAX}"
+        )),
     }
 }
 
