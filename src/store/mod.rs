@@ -10,6 +10,7 @@ mod error;
 mod gaps;
 mod insist;
 mod lives;
+mod media;
 mod places;
 mod posts;
 mod recordings;
@@ -23,6 +24,7 @@ mod sessions;
 mod statements;
 mod stream_keys;
 mod tokens;
+mod uploads;
 mod users;
 
 pub use db::{Config, Migrating, Store};
@@ -30,6 +32,9 @@ pub use error::StoreError;
 pub use gaps::{Gap, GapCause, NewGap};
 pub(crate) use insist::insist;
 pub use lives::{EndReason, Live, LiveChange, LiveFilter, LiveStatus, NewLive, Page};
+pub use media::{
+    Media, MediaChange, MediaFile, MediaKind, MediaState, NewMedia, NewMediaFile, ServedFile,
+};
 pub use places::{Commune, GeoSeed, Prefecture, Quartier, Region, SeedPlace};
 pub use posts::{LivePost, Post, PostAuthor};
 pub use recordings::{Recording, RecordingState, WholeRecording};
@@ -41,4 +46,5 @@ pub use sending::{RunPart, RunUpload};
 pub use sessions::{NewSession, PublishSession};
 pub use stream_keys::StreamKey;
 pub use tokens::RefreshToken;
+pub use uploads::{Admission, NewUpload, Room, Upload, UploadDoor, UploadState};
 pub use users::{NewUser, Role, User};
