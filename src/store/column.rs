@@ -5,12 +5,12 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
 use super::{
-    EndReason, GapCause, LiveStatus, MediaKind, MediaState, RecordingState, Role, RunState,
+    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role, RunState,
     UploadDoor, UploadState,
 };
 use crate::av::Ticks;
 use crate::base::{
-    LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UploadId, UserId,
+    JobId, LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UploadId, UserId,
 };
 
 macro_rules! bigint_column {
@@ -49,6 +49,7 @@ macro_rules! bigint_column {
 }
 
 bigint_column!(
+    JobId,
     LiveId,
     MediaId,
     RecordingId,
@@ -185,4 +186,10 @@ text_column!(UploadState {
     Received = "received",
     Accepted = "accepted",
     Refused = "refused"
+text_column!(JobState {
+    Queued = "queued",
+    Running = "running",
+    Done = "done",
+    Failed = "failed",
+    Cancelled = "cancelled"
 });

@@ -75,6 +75,11 @@ const UNIQUE: &[(&str, &str, &str)] = &[
     ),
     ("media.public_id", "media.public_id", "media_public_id_key"),
     (
+        "jobs.dedupe_key",
+        "jobs.dedupe_key",
+        "jobs_one_active_per_key",
+    ),
+    (
         "segments.msn",
         "segments.run_id, segments.msn",
         "segments_pkey",

@@ -9,6 +9,7 @@ mod db;
 mod error;
 mod gaps;
 mod insist;
+mod jobs;
 mod lives;
 mod media;
 mod places;
@@ -31,6 +32,7 @@ pub use db::{Config, Migrating, Store};
 pub use error::StoreError;
 pub use gaps::{Gap, GapCause, NewGap};
 pub(crate) use insist::insist;
+pub use jobs::{Claim, Enqueued, Job, JobCount, JobEnd, JobFilter, JobState, NewJob};
 pub use lives::{EndReason, Live, LiveChange, LiveFilter, LiveStatus, NewLive, Page};
 pub use media::{
     Media, MediaChange, MediaFile, MediaKind, MediaState, NewMedia, NewMediaFile, ServedFile,

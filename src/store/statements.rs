@@ -4,14 +4,15 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, lives, media, places, posts, recordings, runs, segments, sending, sessions, stream_keys,
-    tokens, uploads, users,
+    gaps, jobs, lives, media, places, posts, recordings, runs, segments, sending, sessions,
+    stream_keys, tokens, uploads, users,
 };
 
 type Statements = &'static [(&'static str, &'static str)];
 
 const FILES: &[(&str, Statements)] = &[
     ("gaps", gaps::STATEMENTS),
+    ("jobs", jobs::STATEMENTS),
     ("lives", lives::STATEMENTS),
     ("media", media::STATEMENTS),
     ("places", places::STATEMENTS),
