@@ -11,6 +11,7 @@ mod doctor;
 mod mend;
 mod migrate;
 mod output;
+mod pipeline;
 mod publish_clip;
 mod run;
 mod serve;
