@@ -162,6 +162,9 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
         libc::SYS_clone,
         only(0, SeccompCmpOp::MaskedEq(thread), thread)?,
     );
+    // Two ends that know nobody else: how GStreamer wakes who waits for a bus. Not a way out.
+    let pair = only(0, SeccompCmpOp::Eq, bits(libc::AF_UNIX))?;
+    rules.insert(libc::SYS_socketpair, pair);
     // Names of threads.
     let name = only(0, SeccompCmpOp::Eq, bits(libc::PR_SET_NAME))?;
     rules.insert(libc::SYS_prctl, name);
@@ -184,7 +187,6 @@ mod tests {
     fn nothing_that_reaches_out_is_on_the_list() {
         for call in [
             libc::SYS_socket,
-            libc::SYS_socketpair,
             libc::SYS_connect,
             libc::SYS_sendto,
             libc::SYS_sendmsg,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use gstreamer as gst;
 
 use gst::prelude::*;
+use tokio::time::Instant;
 
 use super::super::error::Refusal;
 use super::super::wire::Message;
@@ -13,7 +15,7 @@ use super::Trouble;
 use super::link::Link;
 
 /// How often the host is told.
-const TELL_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(250);
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// How far the work is, ms of the source. Clones share it; streaming threads move it.
 #[derive(Clone, Debug, Default)]
@@ -63,10 +65,12 @@ pub(super) fn run(
         .bus()
         .ok_or_else(|| Trouble::Failed("a pipeline without a bus".to_owned()))?;
     pipeline.set_state(gst::State::Playing)?;
+    let wait = gst::ClockTime::try_from(TELL_EVERY).ok();
     let mut heard = Heard::default();
     let mut told = (0, 0);
+    let mut told_at = Instant::now();
     let ended = loop {
-        let message = bus.timed_pop(TELL_EVERY);
+        let message = bus.timed_pop(wait);
         if is_enough() {
             break Ended::Enough;
         }
@@ -74,8 +78,9 @@ pub(super) fn run(
             position.ms.load(Ordering::Relaxed),
             position.steps.load(Ordering::Relaxed),
         );
-        if message.is_none() && now != told {
+        if now != told && told_at.elapsed() >= TELL_EVERY {
             told = now;
+            told_at = Instant::now();
             link.send(&Message::Progress { position_ms: now.0 });
         }
         let Some(message) = message else { continue };
