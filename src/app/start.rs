@@ -104,7 +104,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         addresses,
         ingest: Tasks::default(),
         lives: live_tasks,
-        workers: Workers::start(
+        workers: Workers::start_in_server(
             &rooms.jobs,
             work::registry(&rooms, config)?,
             config.jobs.clone(),
