@@ -35,3 +35,5 @@ mod start;
 mod store_contract;
 mod survive;
 mod tls;
+mod tus;
+mod uploads;
