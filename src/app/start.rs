@@ -132,7 +132,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         ingest: Tasks::default(),
         lives: live_tasks,
         uploads: upload_tasks,
-        workers: Workers::start(&rooms.jobs, work::registry(&rooms), config.jobs.clone()),
+        workers: Workers::start(
+            &rooms.jobs,
+            work::registry(&rooms, config)?,
+            config.jobs.clone(),
+        ),
         http: Tasks::default(),
         upkeep: Tasks::default(),
         stopping: CancellationToken::new(),

@@ -10,11 +10,13 @@ mod config;
 mod format;
 mod garbage;
 mod image;
+mod leftover;
 mod refusal;
 mod service;
 
 pub use arrived::{Allowed, Arrived};
 pub use config::Config;
 pub use format::Format;
+pub use leftover::{forget_object, forget_objects_by};
 pub use refusal::{MediaError, Refusal};
 pub use service::{Deps, Medias, Served};

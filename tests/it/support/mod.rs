@@ -36,12 +36,12 @@ pub(crate) use encoder::{
 pub(crate) use follower::{Follower, KeptPart};
 pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
-pub(crate) use picture::{TRACES, chunk, drawn, holds, of_a_phone, pixel, png_bomb, seen, segment};
+pub(crate) use picture::{TRACES, drawn, holds, of_a_phone, pixel, png_bomb, seen, segment};
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use same::{Kept, kept, saved};
-pub(crate) use server::{Server, griot, serve_in_vain};
+pub(crate) use server::{Server, griot, serve_in_vain, worker};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use tags::{Tag, TagEncoder, tags};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -134,7 +134,7 @@ pub(crate) fn png_bomb(side: u32) -> Vec<u8> {
 }
 
 /// A PNG chunk: length, name, bytes, CRC.
-pub(crate) fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("short").to_be_bytes();
     let checked = [&name[..], body].concat();
     let checksum = crc32fast::hash(&checked).to_be_bytes();
