@@ -155,6 +155,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         lives,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
+        jobs: server.rooms.jobs.clone(),
         medias,
         uploads,
         stopping: server.stopping.clone(),

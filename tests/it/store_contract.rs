@@ -27,6 +27,7 @@ macro_rules! on {
                 opening: opening_tells_each_migration_once a_closed_store_is_unavailable;
                 members: users_are_found_by_id_address_and_name users_change
                     a_profile_changes_in_part_and_members_are_found
+                    a_picture_is_replaced_with_a_job_or_not_at_all
                     a_stream_key_belongs_to_one_member_and_replaces_the_last
                     a_refresh_token_is_taken_once;
                 places: places_are_seeded_again_without_a_trace;

@@ -7,7 +7,7 @@ use griot::store::{Claim, Enqueued, Job, JobEnd, JobFilter, JobState, NewJob};
 
 use super::*;
 
-fn new_job(id: i64, kind: &str) -> NewJob {
+pub(super) fn new_job(id: i64, kind: &str) -> NewJob {
     NewJob {
         id: JobId(id),
         kind: kind.to_owned(),
