@@ -2,10 +2,17 @@
 
 use super::{Config, Rooms, install_metrics};
 use crate::jobs::{self, Registry, Workers};
+use crate::media;
 
 /// Every kind of job, with what it needs.
-pub(super) fn registry(_rooms: &Rooms) -> Registry {
-    Registry::default()
+///
+/// # Errors
+/// Where media lie cannot be opened; the message names what to change.
+pub(super) fn registry(rooms: &Rooms, config: &Config) -> anyhow::Result<Registry> {
+    let places = rooms.places(config)?;
+    let mut registry = Registry::default();
+    media::forget_objects_by(&mut registry, places.objects);
+    Ok(registry)
 }
 
 /// A process that only works.
@@ -37,7 +44,7 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         ..config.jobs.clone()
     };
     let count = settings.workers;
-    let workers = Workers::start(&rooms.jobs, registry(&rooms), settings);
+    let workers = Workers::start(&rooms.jobs, registry(&rooms, config)?, settings);
     tracing::info!(workers = count, "griot works");
     Ok(Worker { rooms, workers })
 }

@@ -41,6 +41,10 @@ id!(/// What a live leaves behind.
     RecordingId);
 id!(/// One rendition file of a recording.
     RunId);
+id!(/// An image or a video that members see.
+    MediaId);
+id!(/// Bytes on their way in.
+    UploadId);
 
 id!(/// One piece of work that outlives a request.
     JobId);

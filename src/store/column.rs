@@ -4,9 +4,14 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
-use super::{EndReason, GapCause, JobState, LiveStatus, RecordingState, Role, RunState};
+use super::{
+    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role,
+    RunState, UploadDoor, UploadState,
+};
 use crate::av::Ticks;
-use crate::base::{JobId, LiveId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
+use crate::base::{
+    JobId, LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UploadId, UserId,
+};
 
 macro_rules! bigint_column {
     ($($name:ident),+) => {$(
@@ -46,11 +51,13 @@ macro_rules! bigint_column {
 bigint_column!(
     JobId,
     LiveId,
+    MediaId,
     RecordingId,
     RunId,
     SessionId,
     Ticks,
     Timestamp,
+    UploadId,
     UserId
 );
 
@@ -163,6 +170,23 @@ text_column!(RecordingState {
 });
 text_column!(RunState { Growing = "growing", Final = "final" });
 text_column!(GapCause { Encoder = "encoder", Disk = "disk" });
+text_column!(MediaKind { Image = "image", Video = "video" });
+text_column!(MediaState {
+    Processing = "processing",
+    Ready = "ready",
+    Failed = "failed"
+});
+text_column!(UploadDoor {
+    Multipart = "multipart",
+    Tus = "tus",
+    Recording = "recording"
+});
+text_column!(UploadState {
+    Receiving = "receiving",
+    Received = "received",
+    Accepted = "accepted",
+    Refused = "refused"
+});
 text_column!(JobState {
     Queued = "queued",
     Running = "running",
