@@ -30,14 +30,32 @@ fn given(name: &str, default: u64) -> u64 {
 async fn no_damaged_file_gets_out_of_hand() {
     let bench = Bench::new();
     let short = ["-t", "1", "-s", "128x72"];
-    let vpx = ["-c:v", "libvpx", "-cpu-used", "8", "-deadline", "realtime", "-c:a", "libopus"];
+    let vpx = [
+        "-c:v",
+        "libvpx",
+        "-cpu-used",
+        "8",
+        "-deadline",
+        "realtime",
+        "-c:a",
+        "libopus",
+    ];
     let films = [
         bench.film("a.mp4", &[PLAIN, &short].concat()),
         bench.film("b.webm", &[&vpx[..], &short].concat()),
-        bench.film("c.avi", &[&["-c:v", "mpeg4", "-c:a", "libmp3lame"], &short[..]].concat()),
-        bench.film("d.mov", &[PLAIN, &short, &["-movflags", "+faststart"]].concat()),
+        bench.film(
+            "c.avi",
+            &[&["-c:v", "mpeg4", "-c:a", "libmp3lame"], &short[..]].concat(),
+        ),
+        bench.film(
+            "d.mov",
+            &[PLAIN, &short, &["-movflags", "+faststart"]].concat(),
+        ),
     ];
-    let films: Vec<Vec<u8>> = films.iter().map(|film| std::fs::read(film).unwrap()).collect();
+    let films: Vec<Vec<u8>> = films
+        .iter()
+        .map(|film| std::fs::read(film).unwrap())
+        .collect();
     let seed = given("FUZZ_SEED", 20_261_121);
     let files = usize::try_from(given("FUZZ_FILES", FILES as u64)).unwrap();
     println!("FUZZ_SEED={seed}");
@@ -67,7 +85,10 @@ async fn no_damaged_file_gets_out_of_hand() {
             match answer {
                 Ok(_) => read += 1,
                 Err(error) => {
-                    let stuck = matches!(error, PipelineError::Deadline(_) | PipelineError::Stalled(_));
+                    let stuck = matches!(
+                        error,
+                        PipelineError::Deadline(_) | PipelineError::Stalled(_)
+                    );
                     let kept = || format!("seed {seed}, {}: {error}", path.display());
                     assert!(error.is_the_files_fault() && !stuck, "{}", kept());
                     assert!(!matches!(error, PipelineError::Protocol(_)), "{}", kept());
@@ -86,5 +107,8 @@ async fn no_damaged_file_gets_out_of_hand() {
         .collect();
     left.sort();
     assert_eq!(left, ["a.mp4", "b.webm", "c.avi", "d.mov", "pipeline"]);
-    assert_eq!(std::fs::read_dir(bench.path("pipeline")).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(bench.path("pipeline")).unwrap().count(),
+        1
+    );
 }

@@ -26,8 +26,8 @@ impl Made {
 
     /// Packed as a rendition is, into a file.
     fn pack(self, path: PathBuf) -> PathBuf {
-        let mut packager =
-            Packager::new(PackagerConfig::default(), self.tracks, Ticks::ZERO, None).expect("tracks");
+        let mut packager = Packager::new(PackagerConfig::default(), self.tracks, Ticks::ZERO, None)
+            .expect("tracks");
         let mut bytes = packager.init().bytes.to_vec();
         let mut out = Vec::new();
         packager.start_session();
@@ -67,8 +67,12 @@ async fn all(mut running: Running) -> Result<(Vec<Made>, Summary), PipelineError
 
 /// Decoding order on one clock, as far as a packager needs it.
 fn assert_in_order(made: &Made) {
-    let rate = made.tracks.audio.as_ref().map_or(1, |audio| audio.sample_rate);
-    let mut last = i64::MIN;
+    let rate = made
+        .tracks
+        .audio
+        .as_ref()
+        .map_or(1, |audio| audio.sample_rate);
+    let mut last = i64::MIN / 2;
     for frame in &made.frames {
         let at = match frame.track {
             TrackKind::Video => frame.dts.0,
@@ -83,11 +87,21 @@ fn assert_in_order(made: &Made) {
 #[tokio::test]
 async fn a_demux_gives_every_packet_at_its_time() {
     let bench = Bench::new();
-    for film in [clip(), bench.film("film.mkv", &["-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac"])] {
+    for film in [
+        clip(),
+        bench.film(
+            "film.mkv",
+            &[
+                "-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac",
+            ],
+        ),
+    ] {
         let running = bench.host.demux(open(&film)).await.expect("a child");
         let (made, summary) = all(running).await.expect("frames");
         assert!(!summary.truncated);
-        let [made] = &made[..] else { panic!("one rung") };
+        let [made] = &made[..] else {
+            panic!("one rung")
+        };
         assert_in_order(made);
         let told = packets(&film);
         let pictures = made.of(TrackKind::Video);
@@ -96,9 +110,15 @@ async fn a_demux_gives_every_packet_at_its_time() {
         assert!(pictures.windows(2).all(|pair| pair[0].dts < pair[1].dts));
         // Sound at the ends may be cut to the edit list, never by more than two frames.
         let sounds = made.of(TrackKind::Audio).len();
-        assert!(told.audio.len() - sounds <= 2, "{sounds} of {}", told.audio.len());
+        assert!(
+            told.audio.len() - sounds <= 2,
+            "{sounds} of {}",
+            told.audio.len()
+        );
         let film = bench.path("out.mp4");
-        let (made, _) = all(bench.host.demux(open(&clip())).await.unwrap()).await.unwrap();
+        let (made, _) = all(bench.host.demux(open(&clip())).await.unwrap())
+            .await
+            .unwrap();
         let packed = made.into_iter().next().unwrap().pack(film);
         assert_eq!(decode_errors(&packed), "");
     }
@@ -107,7 +127,9 @@ async fn a_demux_gives_every_packet_at_its_time() {
 #[tokio::test]
 async fn picture_and_sound_stay_in_step_when_they_are_only_moved() {
     let bench = Bench::new();
-    let (made, _) = all(bench.host.demux(open(&clip())).await.unwrap()).await.unwrap();
+    let (made, _) = all(bench.host.demux(open(&clip())).await.unwrap())
+        .await
+        .unwrap();
     let packed = made.into_iter().next().unwrap().pack(bench.path("out.mp4"));
     for offset in av_offset_s(&packed) {
         assert!(offset.abs() <= 0.040, "{offset}");
@@ -116,13 +138,22 @@ async fn picture_and_sound_stay_in_step_when_they_are_only_moved() {
 
 fn rung(width: u32, height: u32) -> Rung {
     Rung {
-        video: Some(VideoRung { width, height, max_kbps: 700 }),
+        video: Some(VideoRung {
+            width,
+            height,
+            max_kbps: 700,
+        }),
         audio: Some(AudioRung { kbps: 96 }),
     }
 }
 
 fn plan(rungs: Vec<Rung>, frame_rate: (u32, u32)) -> Transcode {
-    Transcode { rungs, frame_rate, deinterlace: false, duration_ms: 10_000 }
+    Transcode {
+        rungs,
+        frame_rate,
+        deinterlace: false,
+        duration_ms: 10_000,
+    }
 }
 
 /// The clip in other clothes.
@@ -141,8 +172,13 @@ async fn in_step_after_a_transcode(name: &str, options: &[&str]) {
     let film = dressed(&bench, name, options);
     let (_, sound) = Ladder::default().sound_alone().unwrap();
     let plan = plan(vec![rung(320, 180), rung(160, 90), sound], (30, 1));
-    let running = bench.host.transcode(open(&film), plan).await.expect("a child");
+    let running = bench
+        .host
+        .transcode(open(&film), plan)
+        .await
+        .expect("a child");
     let (made, summary) = all(running).await.expect("frames");
+    println!("{name}: {summary:?}");
     assert!(!summary.truncated);
     assert_eq!(made.len(), 3);
     let keys = |made: &Made| -> Vec<i64> {
@@ -154,15 +190,33 @@ async fn in_step_after_a_transcode(name: &str, options: &[&str]) {
     let pictures = made[0].of(TrackKind::Video).len();
     assert!((298..=302).contains(&pictures), "{pictures}");
     assert_eq!(keys(&made[0]), keys(&made[1]));
-    let distances: Vec<i64> = keys(&made[0]).windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(distances, [180_000; 4]);
+    let distances: Vec<i64> = keys(&made[0])
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    assert!(distances.len() >= 4, "{distances:?}");
+    assert!(
+        distances.iter().all(|distance| *distance == 180_000),
+        "{distances:?}"
+    );
     for made in &made[..2] {
         assert_in_order(made);
     }
-    let sizes: Vec<_> = made.iter().map(|made| made.tracks.video.as_ref().map(|video| (video.width, video.height))).collect();
+    let sizes: Vec<_> = made
+        .iter()
+        .map(|made| {
+            made.tracks
+                .video
+                .as_ref()
+                .map(|video| (video.width, video.height))
+        })
+        .collect();
     assert_eq!(sizes, [Some((320, 180)), Some((160, 90)), None]);
     let sound = made[2].tracks.audio.as_ref().unwrap();
-    assert_eq!((sound.sample_rate, sound.channels, sound.codecs.as_str()), (48_000, 2, "mp4a.40.2"));
+    assert_eq!(
+        (sound.sample_rate, sound.channels, sound.codecs.as_str()),
+        (48_000, 2, "mp4a.40.2")
+    );
     for (at, made) in made.into_iter().take(2).enumerate() {
         let packed = made.pack(bench.path(&format!("{at}.mp4")));
         assert_eq!(decode_errors(&packed), "");
@@ -177,14 +231,29 @@ async fn in_step_after_a_transcode(name: &str, options: &[&str]) {
 
 #[tokio::test]
 async fn mpeg4_in_avi_becomes_rungs_in_step() {
-    in_step_after_a_transcode("x.avi", &["-c:v", "mpeg4", "-q:v", "4", "-c:a", "libmp3lame"]).await;
+    in_step_after_a_transcode(
+        "x.avi",
+        &["-c:v", "mpeg4", "-q:v", "4", "-c:a", "libmp3lame"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn vp8_in_webm_becomes_rungs_in_step() {
     in_step_after_a_transcode(
         "x.webm",
-        &["-c:v", "libvpx", "-cpu-used", "8", "-deadline", "realtime", "-b:v", "1M", "-c:a", "libopus"],
+        &[
+            "-c:v",
+            "libvpx",
+            "-cpu-used",
+            "8",
+            "-deadline",
+            "realtime",
+            "-b:v",
+            "1M",
+            "-c:a",
+            "libopus",
+        ],
     )
     .await;
 }
@@ -197,10 +266,22 @@ async fn h264_with_b_frames_becomes_rungs_in_step() {
 #[tokio::test]
 async fn a_phone_held_upright_comes_out_upright() {
     let bench = Bench::new();
-    let film = dressed(&bench, "x.mov", &["-c", "copy", "-metadata:s:v", "rotate=90"]);
+    let film = dressed(
+        &bench,
+        "x.mov",
+        &["-c", "copy", "-metadata:s:v", "rotate=90"],
+    );
     let report = bench.host.probe(open(&film)).await.unwrap();
-    let rungs = vec![Ladder::default().replacement(report.video.display_width, report.video.display_height, (30, 1))];
-    let running = bench.host.transcode(open(&film), plan(rungs, (30, 1))).await.unwrap();
+    let rungs = vec![Ladder::default().replacement(
+        report.video.display_width,
+        report.video.display_height,
+        (30, 1),
+    )];
+    let running = bench
+        .host
+        .transcode(open(&film), plan(rungs, (30, 1)))
+        .await
+        .unwrap();
     let (made, _) = all(running).await.unwrap();
     let video = made[0].tracks.video.as_ref().unwrap();
     assert_eq!((video.width, video.height), (180, 320));
@@ -212,13 +293,40 @@ async fn pictures_come_upright_from_their_key_frames() {
     let film = bench.film("film.mp4", &[PLAIN, &["-g", "25"]].concat());
     let times = vec![0, 2_500, 5_000, 60_000];
     let pictures = bench.host.pictures(open(&film), times, 160).await.unwrap();
-    let found: Vec<(u32, u64)> = pictures.iter().map(|picture| (picture.index, picture.at_ms)).collect();
+    let found: Vec<(u32, u64)> = pictures
+        .iter()
+        .map(|picture| (picture.index, picture.at_ms))
+        .collect();
     assert_eq!(&found[..3], [(0, 0), (1, 2_000), (2, 5_000)]);
     let path = bench.file("one.jpg", &pictures[1].jpeg);
     let told = ffprobe(&path);
-    assert_eq!((told["streams"][0]["width"].as_i64(), told["streams"][0]["height"].as_i64()), (Some(160), Some(90)));
-    let film = dressed(&bench, "x.webm", &["-c:v", "libvpx", "-cpu-used", "8", "-deadline", "realtime", "-an", "-live", "1"]);
-    let pictures = bench.host.pictures(open(&film), vec![0, 3_000], 160).await.unwrap();
+    assert_eq!(
+        (
+            told["streams"][0]["width"].as_i64(),
+            told["streams"][0]["height"].as_i64()
+        ),
+        (Some(160), Some(90))
+    );
+    let film = dressed(
+        &bench,
+        "x.webm",
+        &[
+            "-c:v",
+            "libvpx",
+            "-cpu-used",
+            "8",
+            "-deadline",
+            "realtime",
+            "-an",
+            "-live",
+            "1",
+        ],
+    );
+    let pictures = bench
+        .host
+        .pictures(open(&film), vec![0, 3_000], 160)
+        .await
+        .unwrap();
     assert_eq!(pictures.len(), 2);
 }
 
@@ -228,7 +336,11 @@ async fn what_breaks_off_gives_what_is_there() {
     let film = bench.film("film.mp4", &[PLAIN, &["-movflags", "+faststart"]].concat());
     let bytes = std::fs::read(&film).unwrap();
     let cut = bench.file("cut.mp4", &bytes[..bytes.len() / 2]);
-    let running = bench.host.transcode(open(&cut), plan(vec![rung(160, 90)], (25, 1))).await.unwrap();
+    let running = bench
+        .host
+        .transcode(open(&cut), plan(vec![rung(160, 90)], (25, 1)))
+        .await
+        .unwrap();
     let (made, _) = all(running).await.unwrap();
     let pictures = made[0].of(TrackKind::Video).len();
     assert!((50..=110).contains(&pictures), "{pictures} of 150");
