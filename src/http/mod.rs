@@ -24,6 +24,7 @@ mod links;
 mod live;
 mod live_view;
 mod media;
+mod member;
 mod page;
 mod pages;
 mod range;
@@ -33,6 +34,7 @@ mod server;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod users;
 mod words;
 
 use std::fmt;

@@ -27,7 +27,7 @@ use super::error::Problem;
 use super::language::Language;
 use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
-use super::{Services, auth, geo, headers, health, hls, live, page, recordings, words};
+use super::{Services, auth, geo, headers, health, hls, live, page, recordings, users, words};
 use crate::base::ErrorKind;
 
 /// No API request takes longer; most take a thousandth.
@@ -40,6 +40,8 @@ const GZIP_ABOVE: u64 = 800;
 const REQUESTS_PER_MINUTE: usize = 100;
 /// Contract §1.10, "auth".
 const LOGINS_PER_MINUTE: usize = 10;
+/// The same for new accounts, of one address.
+const REGISTRATIONS_PER_MINUTE: usize = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What handlers share. Cheap to clone.
@@ -53,6 +55,7 @@ struct Shared {
     fallback_host: String,
     requests: SlidingWindow<IpAddr>,
     logins: SlidingWindow<(IpAddr, u64)>,
+    registrations: SlidingWindow<IpAddr>,
     /// Attempts are counted by a keyed hash: no e-mail address is kept.
     email_key: RandomState,
 }
@@ -86,6 +89,19 @@ impl App {
     }
 }
 
+impl App {
+    /// Counts an attempt to register; 429 when there were too many from this address.
+    pub(super) fn admit_registration(&self, client: Client) -> Result<(), Problem> {
+        if !self.config().rate_limits {
+            return Ok(());
+        }
+        self.0
+            .registrations
+            .admit(client_key(client.address))
+            .map_err(|wait| Problem::from(ErrorKind::Exhausted).retry_after(wait))
+    }
+}
+
 /// The front door: takes any request and always answers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Front {
@@ -104,6 +120,7 @@ impl Front {
             fallback_host: local.to_string(),
             requests: SlidingWindow::new(REQUESTS_PER_MINUTE, MINUTE),
             logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
+            registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
             email_key: RandomState::new(),
         }));
         Self {
@@ -237,6 +254,7 @@ async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> 
 fn api(app: App) -> Router {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(live::routes())
         .merge(geo::routes())
         .merge(health::routes())
