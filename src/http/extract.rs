@@ -198,6 +198,14 @@ impl Fields {
         }
     }
 
+    /// As [`Fields::text`], but `null` is a value: `Some(None)`.
+    pub(super) fn optional(&self, name: &str) -> Result<Option<Option<String>>, Sentence> {
+        match self.0.get(name) {
+            Some(Value::Null) => Ok(Some(None)),
+            _ => Ok(self.text(name)?.map(Some)),
+        }
+    }
+
     /// A yes or no as JSON or as forms write it; `null` and a missing field are no answer.
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Sentence> {
         let text = match self.0.get(name) {

@@ -27,6 +27,7 @@ mod media;
 mod media_api;
 mod media_files;
 mod media_view;
+mod member;
 mod page;
 mod pages;
 mod range;
@@ -38,6 +39,7 @@ mod taken;
 mod tests;
 mod tus;
 mod uploads;
+mod users;
 mod words;
 
 use std::fmt;

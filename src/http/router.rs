@@ -29,7 +29,7 @@ use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
 use super::{
     Services, auth, geo, headers, health, hls, live, media_api, media_files, page, recordings, tus,
-    uploads, words,
+    uploads, users, words,
 };
 use crate::base::{ErrorKind, UserId};
 
@@ -49,6 +49,8 @@ const LOGINS_PER_MINUTE: usize = 10;
 const FORM_UPLOADS_PER_MINUTE: usize = 20;
 /// Uploads that a member may begin by tus; a client that resumes begins none.
 const UPLOADS_PER_MINUTE: usize = 60;
+/// The same for new accounts, of one address.
+const REGISTRATIONS_PER_MINUTE: usize = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What handlers share. Cheap to clone.
@@ -64,6 +66,7 @@ struct Shared {
     logins: SlidingWindow<(IpAddr, u64)>,
     form_uploads: SlidingWindow<UserId>,
     tus_uploads: SlidingWindow<UserId>,
+    registrations: SlidingWindow<IpAddr>,
     /// Attempts are counted by a keyed hash: no e-mail address is kept.
     email_key: RandomState,
 }
@@ -116,6 +119,19 @@ impl App {
     }
 }
 
+impl App {
+    /// Counts an attempt to register; 429 when there were too many from this address.
+    pub(super) fn admit_registration(&self, client: Client) -> Result<(), Problem> {
+        if !self.config().rate_limits {
+            return Ok(());
+        }
+        self.0
+            .registrations
+            .admit(client_key(client.address))
+            .map_err(|wait| Problem::from(ErrorKind::Exhausted).retry_after(wait))
+    }
+}
+
 /// The front door: takes any request and always answers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Front {
@@ -136,6 +152,7 @@ impl Front {
             logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
             form_uploads: SlidingWindow::new(FORM_UPLOADS_PER_MINUTE, MINUTE),
             tus_uploads: SlidingWindow::new(UPLOADS_PER_MINUTE, MINUTE),
+            registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
             email_key: RandomState::new(),
         }));
         Self {
@@ -299,6 +316,7 @@ fn brings_a_file(path: &str) -> bool {
 fn api(app: App) -> Router {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(live::routes())
         .merge(geo::routes())
         .merge(health::routes())

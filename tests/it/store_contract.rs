@@ -12,7 +12,7 @@ use griot::base::{ErrorKind, LiveId, RecordingId, RunId, Secret, SessionId, Time
 use griot::store::{
     Config, EndReason, GapCause, Live, LiveChange, LiveFilter, LiveStatus, NewGap, NewLive, NewRun,
     NewSession, NewUser, RecordingState, RefreshToken, Role, RunChange, RunState, Segment, Store,
-    StoreError, StreamKey,
+    StoreError, StreamKey, UserChange,
 };
 
 use crate::support::Postgres;
@@ -26,6 +26,7 @@ macro_rules! on {
             stories!($fresh;
                 opening: opening_tells_each_migration_once a_closed_store_is_unavailable;
                 members: users_are_found_by_id_address_and_name users_change
+                    a_profile_changes_in_part_and_members_are_found
                     a_stream_key_belongs_to_one_member_and_replaces_the_last
                     a_refresh_token_is_taken_once;
                 places: places_are_seeded_again_without_a_trace;
@@ -161,6 +162,7 @@ fn new_user(id: UserId, username: &str) -> NewUser {
         bio: "🎙".to_owned(),
         quartier_id: Some(ALMAMYA),
         role: Role::Ambassador,
+        search: String::new(),
         at: AT,
     }
 }

@@ -5,6 +5,7 @@ mod delivery;
 mod lives;
 mod passage;
 mod socket;
+mod users;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
