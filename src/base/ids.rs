@@ -41,6 +41,8 @@ id!(/// What a live leaves behind.
     RecordingId);
 id!(/// One rendition file of a recording.
     RunId);
+id!(/// An image or a video that members see.
+    MediaId);
 
 /// 2024-01-01T00:00:00Z in milliseconds: where our ids begin to count.
 const EPOCH_MS: i64 = 1_704_067_200_000;

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{mend, output};
 use crate::app::{Config, DataDir, Rooms};
-use crate::base::{LiveId, RecordingId, RunId};
+use crate::base::{LiveId, MediaId, RecordingId, RunId};
 use crate::fmp4;
 use crate::objects::{Directory, ObjectKey, UploadId};
 use crate::rendition::{Place, Places};
@@ -52,6 +52,8 @@ pub(super) struct Problem {
     pub(super) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LiveId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<MediaId>,
     /// A sentence; also said on stderr.
     pub(super) text: String,
     #[serde(skip)]
@@ -174,9 +176,7 @@ async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
         RecordingState::Failed,
     ] {
         for recording in store.recordings_in(state).await? {
-            let Some(whole) = store.recording_of(recording.live_id).await? else {
-                continue;
-            };
+            let whole = store.whole_recording(recording).await?;
             report.recordings += 1;
             check_recording(store, places, &there, &whole, &mut report).await?;
             named.extend(whole.runs.iter().map(|run| run.path.clone()));
@@ -194,14 +194,21 @@ async fn check_recording(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let state = whole.recording.state;
-    let live = whole.recording.live_id;
+    let (live, media) = (whole.recording.live_id, whole.recording.media_id);
+    let owner = match (live, media) {
+        (Some(live), _) => format!("live {live}"),
+        (None, Some(media)) => format!("video {media}"),
+        (None, None) => "nobody".to_owned(),
+    };
     if state == RecordingState::Ready && whole.runs.is_empty() {
         report.problems.push(Problem {
             kind: Kind::Stale,
-            path: format!("live:{live}"),
-            live: Some(live),
-            text: format!("live {live}: its recording is ready and has no file"),
-            remedy: Some(Remedy::Finish(whole.recording.id)),
+            path: owner.replace(' ', ":"),
+            live,
+            media,
+            text: format!("{owner}: its recording is ready and has no file"),
+            // A video's is made by its job, which a start does not begin anew.
+            remedy: live.map(|_| Remedy::Finish(whole.recording.id)),
         });
     }
     for run in &whole.runs {
@@ -220,8 +227,12 @@ async fn check_recording(
         match verdict {
             Ok(bytes) => report.bytes += bytes,
             Err(mut problem) => {
-                problem.live = Some(live);
-                problem.text = format!("live {live}, run {}: {}", run.number, problem.text);
+                (problem.live, problem.media) = (live, media);
+                let which = match media {
+                    Some(_) => format!("rendition {}", run.rendition),
+                    None => format!("run {}", run.number),
+                };
+                problem.text = format!("{owner}, {which}: {}", problem.text);
                 report.problems.push(problem);
             }
         }
@@ -240,6 +251,7 @@ fn check_run(
         kind,
         path: run.path.clone(),
         live: None,
+        media: None,
         text,
         remedy,
     };
@@ -272,8 +284,15 @@ fn check_run(
     };
     match run.state {
         RunState::Growing if failed || recording.state == RecordingState::Ready => {
-            let text = "its file was never made final; the next start can".to_owned();
-            let remedy = Some(Remedy::Finish(recording.id));
+            let (text, remedy) = match recording.live_id {
+                Some(_) => (
+                    "its file was never made final; the next start can",
+                    Remedy::Finish(recording.id),
+                ),
+                // Nobody ever played it, and no job will go on with it.
+                None => ("it was never finished", Remedy::Discard(run.id)),
+            };
+            let (text, remedy) = (text.to_owned(), Some(remedy));
             return Err(problem(Kind::Stale, text, remedy));
         }
         RunState::Growing if length < noted => {
@@ -349,6 +368,7 @@ async fn orphans(
             text: format!("no row names {row}"),
             path: row,
             live: None,
+            media: None,
             remedy: Some(if in_spool {
                 Remedy::RemoveSpooled(path.clone())
             } else {
@@ -387,6 +407,7 @@ async fn half_sent(
             kind: Kind::Orphan,
             path: format!("upload:{path}"),
             live: None,
+            media: None,
             text: format!("no row names an upload of {path}"),
             remedy: Some(Remedy::Abort(path, UploadId(id))),
         });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::LiveId;
+use crate::base::{LiveId, MediaId};
 
 /// Where an object lies below the store's root, as rows keep it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,12 @@ impl ObjectKey {
     #[must_use]
     pub fn run(live: LiveId, rendition: &str, number: u32) -> Self {
         Self(format!("lives/{live}/{rendition}/{number}.mp4"))
+    }
+
+    /// The file of run `number` of a video's rendition: `media/9/source/0.mp4`.
+    #[must_use]
+    pub fn video_run(media: MediaId, rendition: &str, number: u32) -> Self {
+        Self(format!("media/{media}/{rendition}/{number}.mp4"))
     }
 
     /// Something small that is deleted at once: `doctor/NAME.txt`. `name` is made of letters and digits.

@@ -98,6 +98,19 @@ impl Sending {
         }))
     }
 
+    /// What its tasks share.
+    pub(super) fn house(&self) -> &Inner {
+        &self.0
+    }
+
+    /// A run's file is final, and its row says so: hashed where it lies, or sent to the bucket.
+    pub(super) fn send_final(&self, run: RunId, key: ObjectKey, file: Arc<File>) {
+        match self.grow(run, key.clone(), file) {
+            Some(feed) => feed.sealed(),
+            None => self.adopted(run, key),
+        }
+    }
+
     /// Where files grow and end up.
     #[must_use]
     pub fn places(&self) -> &Places {
@@ -176,11 +189,7 @@ impl Sending {
             return;
         }
         match File::open(self.0.places.spool_path(&key)) {
-            Ok(file) => {
-                if let Some(feed) = self.grow(run.id, key, Arc::new(file)) {
-                    feed.sealed();
-                }
-            }
+            Ok(file) => self.send_final(run.id, key, Arc::new(file)),
             Err(error) => {
                 tracing::error!(%error, run = %run.id, "a run that is to be sent is not in the spool; see griot check");
             }

@@ -6,7 +6,7 @@ use sqlx::{Database, Decode, Encode, Type};
 
 use super::{EndReason, GapCause, LiveStatus, RecordingState, Role, RunState};
 use crate::av::Ticks;
-use crate::base::{LiveId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
+use crate::base::{LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
 
 macro_rules! bigint_column {
     ($($name:ident),+) => {$(
@@ -45,6 +45,7 @@ macro_rules! bigint_column {
 
 bigint_column!(
     LiveId,
+    MediaId,
     RecordingId,
     RunId,
     SessionId,

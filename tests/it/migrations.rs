@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// What follows this comment in a file is one dialect's own: `tests/it/database.rs` compares what comes of it.
+const ONLY_HERE: &str = "-- only here:";
+
 /// The files of one dialect by name, without comments and line breaks.
 fn statements(dialect: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -12,6 +15,7 @@ fn statements(dialect: &str) -> BTreeMap<String, String> {
     for entry in std::fs::read_dir(folder).expect("the folder is part of the repository") {
         let path = entry.expect("the folder can be read").path();
         let text = std::fs::read_to_string(&path).expect("the file can be read");
+        let text = text.split(ONLY_HERE).next().unwrap_or_default();
         let code: Vec<&str> = text
             .lines()
             .map(|line| line.split("--").next().unwrap_or_default())
