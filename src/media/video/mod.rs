@@ -17,7 +17,7 @@ mod service;
 mod storyboard;
 mod verdict;
 
-pub use job::{PLAY, REST};
+pub use job::{REMUX, REST, TRANSCODE};
 pub use playback::Video;
-pub use service::{Config, Videos};
+pub use service::{AcceptError, Config, Videos};
 pub use verdict::{Accepted, Refused, Verdict};
