@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::av::TrackSet;
+use crate::av::{CodecConfig, TrackSet};
 use crate::base::{IdMaker, MediaId, RecordingId};
 use crate::jobs::JobError;
 use crate::pipeline::{Output, PipelineError, Running};
@@ -57,8 +57,8 @@ pub(super) struct Shelf<'a> {
 
 /// A rung on its way.
 enum Rung {
-    /// Its tracks have not been told.
-    Waiting,
+    /// Its tracks as far as they are told: all of them before its first frame.
+    Waiting(TrackSet),
     Writing(Box<RunWriter>),
     /// It is there from an earlier try.
     There,
@@ -72,20 +72,31 @@ pub(super) async fn pack(
     shelf: Shelf<'_>,
     progress: impl Fn(u64),
 ) -> Result<(), PackError> {
-    let mut rungs: Vec<Rung> = names.iter().map(|_| Rung::Waiting).collect();
+    let mut rungs: Vec<Rung> = names.iter().map(|_| Rung::Waiting(TrackSet::default())).collect();
     while let Some(output) = running.next().await? {
         match output {
-            Output::Tracks { rung, tracks } => {
-                if let (Some(Rung::Waiting), Some(name)) = (rungs.get(rung), names.get(rung)) {
-                    rungs[rung] = begin(name, tracks, frame_rate, shelf).await?;
+            Output::Track { rung, config } => {
+                if let Some(Rung::Waiting(tracks)) = rungs.get_mut(rung) {
+                    match config {
+                        CodecConfig::Video(video) => tracks.video = Some(video),
+                        CodecConfig::Audio(audio) => tracks.audio = Some(audio),
+                    }
                 }
             }
             Output::Frame { rung, frame } => {
-                if let Some(Rung::Writing(writer)) = rungs.get_mut(rung) {
+                let (Some(state), Some(name)) = (rungs.get_mut(rung), names.get(rung)) else {
+                    continue;
+                };
+                if let Rung::Waiting(tracks) = state {
+                    let tracks = std::mem::take(tracks);
+                    *state = begin(name, tracks, frame_rate, shelf).await?;
+                }
+                if let Rung::Writing(writer) = state {
                     writer.push(frame).await?;
                 }
             }
             Output::Progress { position_ms } => progress(position_ms),
+            Output::Report(_) | Output::Picture(_) => {}
         }
     }
     for rung in rungs {
@@ -93,7 +104,7 @@ pub(super) async fn pack(
             Rung::Writing(writer) => {
                 writer.finish().await?.ok_or(PackError::Empty)?;
             }
-            Rung::Waiting => return Err(PackError::Empty),
+            Rung::Waiting(_) => return Err(PackError::Empty),
             Rung::There => {}
         }
     }

@@ -56,7 +56,7 @@ pub(super) async fn poster(
     } else {
         0
     };
-    let pictures = host.pictures(file, &[at], POSTER_WIDTH).await?;
+    let pictures = host.pictures(file, vec![at], POSTER_WIDTH).await?;
     let Some(picture) = pictures.into_iter().next() else {
         return Ok(None);
     };
@@ -83,7 +83,7 @@ pub(super) async fn storyboard(
     duration_ms: u64,
 ) -> Result<Vec<NewMediaFile>, PictureError> {
     let times = storyboard::times(duration_ms);
-    let pictures = host.pictures(file, &times, storyboard::TILE_WIDTH).await?;
+    let pictures = host.pictures(file, times, storyboard::TILE_WIDTH).await?;
     let drawn = blocking(move || storyboard::draw(&pictures, duration_ms, SHEET)).await?;
     let Some(board) = drawn else {
         return Ok(Vec::new());
