@@ -17,7 +17,7 @@ use super::DataDir;
 use crate::base::Secret;
 use crate::http::{MetricsTo, Network};
 use crate::objects::{self, S3, S3Config};
-use crate::{http, ingest, live, tls};
+use crate::{http, ingest, jobs, live, tls};
 
 pub use keys::{Key, keys};
 pub use values::{DatabaseUrl, ObjectsUrl};
@@ -50,6 +50,8 @@ pub struct Config {
     pub objects: Objects,
     /// `[live]`
     pub live: live::Config,
+    /// `[jobs]`
+    pub jobs: jobs::Config,
 }
 
 /// `[http]`: the page, the API and the media that viewers fetch.
@@ -286,6 +288,7 @@ impl Default for Config {
             database: Database::default(),
             objects: Objects::default(),
             live: live::Config::default(),
+            jobs: jobs::Config::default(),
         }
     }
 }

@@ -9,10 +9,12 @@ mod boot;
 mod config;
 mod data_dir;
 mod lifecycle;
+mod node;
 mod rooms;
 mod secret_key;
 mod start;
 mod telemetry;
+mod work;
 
 pub use addresses::Addresses;
 pub use config::{
@@ -24,3 +26,4 @@ pub use rooms::Rooms;
 pub use secret_key::SecretKey;
 pub use start::{Server, start};
 pub use telemetry::{install_metrics, log_to_stderr};
+pub use work::{Worker, work};

@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 
-use super::{Config, DataDir, SecretKey};
+use super::{Config, DataDir, SecretKey, node};
 use crate::accounts::Accounts;
 use crate::base::{Clock, IdMaker};
 use crate::geo;
+use crate::jobs::Jobs;
 use crate::rendition::Places;
 use crate::store::{self, Migrating, Store};
 
@@ -18,6 +19,8 @@ pub struct Rooms {
     pub store: Store,
     /// Members and their keys.
     pub accounts: Accounts,
+    /// Work that outlives a request.
+    pub jobs: Jobs,
     /// This process's only maker of ids.
     pub ids: IdMaker,
     /// The machine's clock.
@@ -51,10 +54,14 @@ impl Rooms {
         let ids = IdMaker::new(clock.clone());
         let accounts = Accounts::new(store.clone(), &secret, clock.clone(), ids.clone())
             .context("secret_key (GRIOT_SECRET_KEY) cannot be used")?;
+        let node = node::node(&folder)
+            .context("griot.node in the data folder cannot be read or written")?;
+        let jobs = Jobs::new(store.clone(), clock.clone(), ids.clone(), node);
         Ok(Self {
             folder,
             store,
             accounts,
+            jobs,
             ids,
             clock,
         })

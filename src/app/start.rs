@@ -10,17 +10,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::boot;
 use super::data_dir::DataDirLock;
-use super::{Addresses, Config, DataDir, Rooms, install_metrics, raise_open_file_limit};
+use super::{Addresses, Config, DataDir, Rooms, install_metrics, raise_open_file_limit, work};
 use crate::accounts::Accounts;
 use crate::base::{Events, Tasks};
 use crate::http;
 use crate::ingest::{self, PublishDoor, RtmpListener};
+use crate::jobs::Workers;
 use crate::live::{self, Lives};
 use crate::rendition::{Places, SpoolRoom};
 use crate::tls::{Acceptor, Certificate, Speaks};
 
 /// How long a stop waits for lives to park: a disk that hangs must not hold it for ever.
 const PARK_WITHIN: Duration = Duration::from_secs(5);
+/// The same for jobs to be given back; beside the lives.
+const JOBS_WITHIN: Duration = Duration::from_secs(5);
 /// The same for encoders to hear that we stop.
 const PUBLISHERS_WITHIN: Duration = Duration::from_secs(1);
 /// The same for the database to finish what it was told.
@@ -38,6 +41,7 @@ pub struct Server {
     rooms: Rooms,
     ingest: Tasks,
     lives: Tasks,
+    workers: Workers,
     http: Tasks,
     upkeep: Tasks,
     /// Cancelled when the stop begins.
@@ -100,6 +104,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         addresses,
         ingest: Tasks::default(),
         lives: live_tasks,
+        workers: Workers::start(&rooms.jobs, work::registry(&rooms), config.jobs.clone()),
         http: Tasks::default(),
         upkeep: Tasks::default(),
         stopping: CancellationToken::new(),
@@ -169,11 +174,11 @@ impl Server {
         self.stopping.cancel();
         // No more encoders.
         self.ingest.stopping().cancel();
-        // Each live ends its publisher with the reason, writes what it has and parks its file.
-        if timeout(PARK_WITHIN, self.lives.stop_and_wait())
-            .await
-            .is_err()
-        {
+        // Each live ends its publisher with the reason, writes what it has and parks its file. Meanwhile jobs end
+        // or go back to the queue.
+        let parked = timeout(PARK_WITHIN, self.lives.stop_and_wait());
+        let (parked, ()) = tokio::join!(parked, stop_workers(&self.workers));
+        if parked.is_err() {
             tracing::error!("lives did not park in time; the next start recovers them");
         } else {
             boot::server_stopped(&self.rooms.folder);
@@ -188,10 +193,22 @@ impl Server {
         // Viewers get the answers they wait for; `http` bounds that itself.
         self.http.stop_and_wait().await;
         self.upkeep.stop_and_wait().await;
-        if timeout(CLOSE_WITHIN, self.rooms.close()).await.is_err() {
-            tracing::warn!("the database did not close in time");
-        }
+        close(&self.rooms).await;
         tracing::info!("griot has stopped");
+    }
+}
+
+/// Ends jobs or gives them back, within a bound.
+pub(super) async fn stop_workers(workers: &Workers) {
+    if timeout(JOBS_WITHIN, workers.stop_and_wait()).await.is_err() {
+        tracing::warn!("jobs did not end in time; they go on when their leases end");
+    }
+}
+
+/// Closes the database, within a bound.
+pub(super) async fn close(rooms: &Rooms) {
+    if timeout(CLOSE_WITHIN, rooms.close()).await.is_err() {
+        tracing::warn!("the database did not close in time");
     }
 }
 

@@ -44,6 +44,9 @@ id!(/// One rendition file of a recording.
 id!(/// An image or a video that members see.
     MediaId);
 
+id!(/// One piece of work that outlives a request.
+    JobId);
+
 /// 2024-01-01T00:00:00Z in milliseconds: where our ids begin to count.
 const EPOCH_MS: i64 = 1_704_067_200_000;
 /// Bits below the milliseconds: 4,096 ids per millisecond. 41 bits of milliseconds last until 2093.

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod demo_live;
 mod doctor;
+mod jobs;
 mod mend;
 mod migrate;
 mod output;
@@ -15,5 +16,6 @@ mod publish_clip;
 mod run;
 mod serve;
 mod user;
+mod worker;
 
 pub use run::run;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, demo_live, doctor, migrate, serve, user};
+use super::{check, demo, demo_live, doctor, jobs, migrate, serve, user, worker};
 use crate::app::{Config, log_to_stderr};
 
 /// Self-hosted live streaming: RTMP in, low-latency HLS out, a replay the moment the live stops.
@@ -24,6 +24,11 @@ struct Arguments {
 enum Command {
     /// Runs the server until SIGTERM or SIGINT; a second signal aborts.
     Serve,
+    /// Does jobs and nothing else, beside a server or on another machine with the same database and bucket.
+    Worker(worker::Worker),
+    /// The queue of jobs: list, retry, cancel.
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
     /// Brings the database to this version; `serve` does so by itself.
     Migrate,
     /// Compares the rows of recordings with spool and media, both ways; can mend.
@@ -68,8 +73,10 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let outcome = runtime.block_on(async {
         let done = match arguments.command {
             Command::Serve => return serve::serve(&config).await,
+            Command::Worker(command) => return worker::worker(&config, command).await,
             Command::Doctor => return doctor::doctor(&config).await,
             Command::Check(command) => return check::check(&config, command).await,
+            Command::Jobs(command) => jobs::jobs(&config, command).await,
             Command::Migrate => migrate::migrate(&config).await,
             Command::User(command) => user::user(&config, command).await,
             Command::Demo => demo::demo(&config).await,
@@ -85,7 +92,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// The life of the server is worth a line; that of a command that says itself what it did is not.
 fn filter_of<'a>(command: &Command, config: &'a Config) -> &'a str {
     match command {
-        Command::Serve => &config.log,
+        Command::Serve | Command::Worker(_) => &config.log,
         _ if config.log == Config::default().log => "warn",
         _ => &config.log,
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use super::connection::{self, Outcome};
+use super::sparing::Sparing;
 use crate::base::{Slot, Slots, Tasks};
 use crate::live::{PublishRefusal, PublishRequest, Publisher};
 use crate::tls::Acceptor;
@@ -223,12 +224,14 @@ impl Connection {
         match (heard, acceptor) {
             (Err(_), _) => Outcome::Deadline,
             (Ok(Err(_)), _) => Outcome::Unused,
-            (Ok(Ok(_)), None) => Box::pin(self.rtmp(socket, until)).await,
-            (Ok(Ok(_)), Some(acceptor)) => Box::pin(self.rtmps(socket, &acceptor, until)).await,
+            (Ok(Ok(_)), None) => Box::pin(self.rtmp(Sparing::new(socket), until)).await,
+            (Ok(Ok(_)), Some(acceptor)) => {
+                Box::pin(self.rtmps(Sparing::new(socket), &acceptor, until)).await
+            }
         }
     }
 
-    async fn rtmps(&self, socket: TcpStream, acceptor: &Acceptor, until: Instant) -> Outcome {
+    async fn rtmps(&self, socket: Sparing, acceptor: &Acceptor, until: Instant) -> Outcome {
         let displaced = self.slot.displaced();
         let shaken = tokio::select! {
             biased;

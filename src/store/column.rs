@@ -4,9 +4,9 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
-use super::{EndReason, GapCause, LiveStatus, RecordingState, Role, RunState};
+use super::{EndReason, GapCause, JobState, LiveStatus, RecordingState, Role, RunState};
 use crate::av::Ticks;
-use crate::base::{LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
+use crate::base::{JobId, LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
 
 macro_rules! bigint_column {
     ($($name:ident),+) => {$(
@@ -44,6 +44,7 @@ macro_rules! bigint_column {
 }
 
 bigint_column!(
+    JobId,
     LiveId,
     MediaId,
     RecordingId,
@@ -163,3 +164,10 @@ text_column!(RecordingState {
 });
 text_column!(RunState { Growing = "growing", Final = "final" });
 text_column!(GapCause { Encoder = "encoder", Disk = "disk" });
+text_column!(JobState {
+    Queued = "queued",
+    Running = "running",
+    Done = "done",
+    Failed = "failed",
+    Cancelled = "cancelled"
+});

@@ -74,6 +74,11 @@ const UNIQUE: &[(&str, &str, &str)] = &[
         "runs_recording_id_rendition_number_key",
     ),
     (
+        "jobs.dedupe_key",
+        "jobs.dedupe_key",
+        "jobs_one_active_per_key",
+    ),
+    (
         "segments.msn",
         "segments.run_id, segments.msn",
         "segments_pkey",

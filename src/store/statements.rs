@@ -4,14 +4,15 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys, tokens,
-    users,
+    gaps, jobs, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys,
+    tokens, users,
 };
 
 type Statements = &'static [(&'static str, &'static str)];
 
 const FILES: &[(&str, Statements)] = &[
     ("gaps", gaps::STATEMENTS),
+    ("jobs", jobs::STATEMENTS),
     ("lives", lives::STATEMENTS),
     ("places", places::STATEMENTS),
     ("posts", posts::STATEMENTS),

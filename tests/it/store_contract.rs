@@ -29,6 +29,12 @@ macro_rules! on {
                     a_stream_key_belongs_to_one_member_and_replaces_the_last
                     a_refresh_token_is_taken_once;
                 places: places_are_seeded_again_without_a_trace;
+                jobs: jobs_are_taken_by_priority_and_then_by_age
+                    a_worker_gets_only_what_it_can_do one_key_has_one_active_job
+                    only_who_holds_the_lease_writes an_attempt_ends_in_five_ways
+                    a_lease_that_ends_is_taken_back a_job_is_cancelled_and_asked_for_again
+                    ids_of_two_processes_do_not_clash many_workers_take_each_job_once
+                    jobs_are_listed_counted_and_purged;
                 lives: a_live_starts_with_its_post_or_not_at_all
                     a_live_changes_only_from_where_it_is_expected a_live_ends_once
                     lives_are_listed_by_page sessions_are_opened_named_and_closed
@@ -55,6 +61,7 @@ macro_rules! stories {
     )+)+};
 }
 
+mod jobs;
 mod lives;
 mod members;
 mod opening;
@@ -66,6 +73,7 @@ on!(sqlite, sqlite_file());
 on!(postgres, postgres_database());
 
 const CONTRACT: &[&str] = &[
+    include_str!("store_contract/jobs.rs"),
     include_str!("store_contract/lives.rs"),
     include_str!("store_contract/members.rs"),
     include_str!("store_contract/opening.rs"),

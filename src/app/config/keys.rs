@@ -289,6 +289,22 @@ const KEYS: &[Key] = &[
         default: "never",
         apply: |_, text| values::only_for_now("never", text),
     },
+    Key {
+        name: "jobs.workers",
+        default: "2",
+        apply: |config, text| {
+            config.jobs.workers = values::workers(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "jobs.lease",
+        default: "30s",
+        apply: |config, text| {
+            config.jobs = config.jobs.clone().with_lease(values::lease(text)?);
+            Ok(())
+        },
+    },
 ];
 
 #[cfg(test)]
@@ -334,6 +350,8 @@ mod tests {
             "GRIOT_LIVE_SPOOL_RESERVE",
             "GRIOT_LIVE_LADDER",
             "GRIOT_RECORDING_WEBM",
+            "GRIOT_JOBS_WORKERS",
+            "GRIOT_JOBS_LEASE",
             "GRIOT_SECRET_KEY",
             "GRIOT_LOG",
         ] {

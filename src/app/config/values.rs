@@ -15,6 +15,8 @@ use crate::objects::ObjectKey;
 const SECRET_CHARACTERS_MIN: usize = 32;
 /// Longer, and a forgotten live would look alive for hours.
 const GRACE_MAX: Duration = Duration::from_secs(3_600);
+const WORKERS_MAX: usize = 256;
+const LEASE_MIN: Duration = Duration::from_secs(1);
 
 /// Where rows are kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -192,6 +194,25 @@ pub(super) fn connections(text: &str) -> Result<usize, String> {
         Ok(connections) if connections > 0 => Ok(connections),
         _ => Err(format!("`{text}` is no number of connections, like 1000")),
     }
+}
+
+/// Jobs at a time; 0 is none.
+pub(super) fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers) if workers <= WORKERS_MAX => Ok(workers),
+        _ => Err(format!(
+            "`{text}` is no number of jobs from 0 to {WORKERS_MAX}"
+        )),
+    }
+}
+
+/// How long a worker may say nothing; it speaks six times in that time.
+pub(super) fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    if !(LEASE_MIN..=GRACE_MAX).contains(&lease) {
+        return Err(format!("`{text}` is not between 1s and 1h"));
+    }
+    Ok(lease)
 }
 
 /// A path; whether something is there is seen when it is read.
