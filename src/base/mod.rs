@@ -15,7 +15,7 @@ mod tasks;
 pub use clock::{Clock, Timestamp};
 pub use error::ErrorKind;
 pub use event::{Event, Events};
-pub use ids::{IdMaker, JobId, LiveId, MediaId, RecordingId, RunId, SessionId, UserId};
+pub use ids::{IdMaker, JobId, LiveId, MediaId, RecordingId, RunId, SessionId, UploadId, UserId};
 pub use random::{random_array, random_hex};
 pub use secret::Secret;
 pub use slots::{Slot, Slots};

@@ -21,6 +21,18 @@ impl ObjectKey {
         Self(format!("media/{media}/{rendition}/{number}.mp4"))
     }
 
+    /// What is fetched of a medium under `name`: `media/7/300.webp`. `None` for a name that is no piece of a path.
+    #[must_use]
+    pub fn media(media: MediaId, name: &str) -> Option<Self> {
+        Self::parse(&format!("{}{name}", Self::of_media(media)))
+    }
+
+    /// What the path of everything of a medium begins with: `media/7/`.
+    #[must_use]
+    pub fn of_media(media: MediaId) -> String {
+        format!("media/{media}/")
+    }
+
     /// Something small that is deleted at once: `doctor/NAME.txt`. `name` is made of letters and digits.
     #[must_use]
     pub fn probe(name: &str) -> Self {
@@ -30,10 +42,20 @@ impl ObjectKey {
     /// What the bytes behind it are.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
-        if self.0.ends_with(".mp4") {
-            "video/mp4"
-        } else {
-            "application/octet-stream"
+        match self
+            .0
+            .rsplit_once('.')
+            .map_or("", |(_, extension)| extension)
+        {
+            "mp4" => "video/mp4",
+            "m4a" => "audio/mp4",
+            "webm" => "video/webm",
+            "jpg" => "image/jpeg",
+            "png" => "image/png",
+            "gif" => "image/gif",
+            "webp" => "image/webp",
+            "vtt" => "text/vtt",
+            _ => "application/octet-stream",
         }
     }
 

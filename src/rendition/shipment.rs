@@ -138,7 +138,8 @@ impl Shipment {
             }
             tracing::warn!(error = %setback, object.key = %self.key, pause_s = pause.as_secs(),
                 "a run waits to be sent");
-            if matches!(setback, Setback::Rows(StoreError::NotFound)) && self.vanish().await.is_ok() {
+            if matches!(setback, Setback::Rows(StoreError::NotFound)) && self.vanish().await.is_ok()
+            {
                 break;
             }
             self.loaded = false;

@@ -4,9 +4,14 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
-use super::{EndReason, GapCause, JobState, LiveStatus, RecordingState, Role, RunState};
+use super::{
+    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role,
+    RunState, UploadDoor, UploadState,
+};
 use crate::av::Ticks;
-use crate::base::{JobId, LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UserId};
+use crate::base::{
+    JobId, LiveId, MediaId, RecordingId, RunId, Secret, SessionId, Timestamp, UploadId, UserId,
+};
 
 macro_rules! bigint_column {
     ($($name:ident),+) => {$(
@@ -52,6 +57,7 @@ bigint_column!(
     SessionId,
     Ticks,
     Timestamp,
+    UploadId,
     UserId
 );
 
@@ -170,4 +176,21 @@ text_column!(JobState {
     Done = "done",
     Failed = "failed",
     Cancelled = "cancelled"
+});
+text_column!(MediaKind { Image = "image", Video = "video" });
+text_column!(MediaState {
+    Processing = "processing",
+    Ready = "ready",
+    Failed = "failed"
+});
+text_column!(UploadDoor {
+    Multipart = "multipart",
+    Tus = "tus",
+    Recording = "recording"
+});
+text_column!(UploadState {
+    Receiving = "receiving",
+    Received = "received",
+    Accepted = "accepted",
+    Refused = "refused"
 });

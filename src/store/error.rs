@@ -73,6 +73,7 @@ const UNIQUE: &[(&str, &str, &str)] = &[
         "runs.recording_id, runs.rendition, runs.number",
         "runs_recording_id_rendition_number_key",
     ),
+    ("media.public_id", "media.public_id", "media_public_id_key"),
     (
         "jobs.dedupe_key",
         "jobs.dedupe_key",

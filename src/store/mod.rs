@@ -11,6 +11,7 @@ mod gaps;
 mod insist;
 mod jobs;
 mod lives;
+mod media;
 mod places;
 mod posts;
 mod recordings;
@@ -24,6 +25,7 @@ mod sessions;
 mod statements;
 mod stream_keys;
 mod tokens;
+mod uploads;
 mod users;
 
 pub use db::{Config, Migrating, Store};
@@ -32,6 +34,9 @@ pub use gaps::{Gap, GapCause, NewGap};
 pub(crate) use insist::insist;
 pub use jobs::{Claim, Enqueued, Job, JobCount, JobEnd, JobFilter, JobState, NewJob};
 pub use lives::{EndReason, Live, LiveChange, LiveFilter, LiveStatus, NewLive, Page};
+pub use media::{
+    Media, MediaChange, MediaFile, MediaKind, MediaState, NewMedia, NewMediaFile, ServedFile,
+};
 pub use places::{Commune, GeoSeed, Prefecture, Quartier, Region, SeedPlace};
 pub use posts::{LivePost, Post, PostAuthor};
 pub use recordings::{Recording, RecordingState, WholeRecording};
@@ -43,4 +48,5 @@ pub use sending::{RunPart, RunUpload};
 pub use sessions::{NewSession, PublishSession};
 pub use stream_keys::StreamKey;
 pub use tokens::RefreshToken;
+pub use uploads::{Admission, NewUpload, Room, Upload, UploadDoor, UploadState};
 pub use users::{NewUser, Role, User};

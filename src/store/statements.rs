@@ -4,8 +4,8 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, jobs, lives, places, posts, recordings, runs, segments, sending, sessions, stream_keys,
-    tokens, users,
+    gaps, jobs, lives, media, places, posts, recordings, runs, segments, sending, sessions,
+    stream_keys, tokens, uploads, users,
 };
 
 type Statements = &'static [(&'static str, &'static str)];
@@ -14,6 +14,7 @@ const FILES: &[(&str, Statements)] = &[
     ("gaps", gaps::STATEMENTS),
     ("jobs", jobs::STATEMENTS),
     ("lives", lives::STATEMENTS),
+    ("media", media::STATEMENTS),
     ("places", places::STATEMENTS),
     ("posts", posts::STATEMENTS),
     ("recordings", recordings::STATEMENTS),
@@ -23,6 +24,7 @@ const FILES: &[(&str, Statements)] = &[
     ("sessions", sessions::STATEMENTS),
     ("stream_keys", stream_keys::STATEMENTS),
     ("tokens", tokens::STATEMENTS),
+    ("uploads", uploads::STATEMENTS),
     ("users", users::STATEMENTS),
 ];
 

@@ -46,6 +46,11 @@ macro_rules! on {
                 sending: an_upload_and_its_parts_are_kept_until_the_run_is_stored
                     a_recording_is_stored_with_its_last_run_once_it_is_ready
                     a_ready_recording_is_stored_by_its_last_run;
+                media: a_medium_is_made_shown_and_becomes_garbage
+                    media_are_listed_by_their_owner_with_their_files;
+                uploads: an_upload_grows_and_is_judged_once
+                    a_member_has_bounded_room_for_uploads abandoned_uploads_are_found
+                    two_uploads_at_once_share_the_room;
             );
         }
     };
@@ -63,11 +68,13 @@ macro_rules! stories {
 
 mod jobs;
 mod lives;
+mod media;
 mod members;
 mod opening;
 mod places;
 mod recordings;
 mod sending;
+mod uploads;
 
 on!(sqlite, sqlite_file());
 on!(postgres, postgres_database());
@@ -75,11 +82,13 @@ on!(postgres, postgres_database());
 const CONTRACT: &[&str] = &[
     include_str!("store_contract/jobs.rs"),
     include_str!("store_contract/lives.rs"),
+    include_str!("store_contract/media.rs"),
     include_str!("store_contract/members.rs"),
     include_str!("store_contract/opening.rs"),
     include_str!("store_contract/places.rs"),
     include_str!("store_contract/recordings.rs"),
     include_str!("store_contract/sending.rs"),
+    include_str!("store_contract/uploads.rs"),
 ];
 
 async fn sqlite_file() -> (tempfile::TempDir, String) {
