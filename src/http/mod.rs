@@ -33,6 +33,7 @@ mod server;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod videos;
 mod words;
 
 use std::fmt;
@@ -48,6 +49,8 @@ pub struct Services {
     pub lives: crate::live::Lives,
     /// Members, tokens, stream keys.
     pub accounts: crate::accounts::Accounts,
+    /// Videos of members.
+    pub videos: crate::media::video::Videos,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
     /// Cancelled when the server begins to stop: it still answers, but is not ready any more.

@@ -27,7 +27,7 @@ use super::error::Problem;
 use super::language::Language;
 use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
-use super::{Services, auth, geo, headers, health, hls, live, page, recordings, words};
+use super::{Services, auth, geo, headers, health, hls, live, page, recordings, videos, words};
 use crate::base::ErrorKind;
 
 /// No API request takes longer; most take a thousandth.
@@ -132,6 +132,12 @@ impl Front {
             let redirect = self.app.config().objects_redirect;
             let response = recordings::answer(services, redirect, method, uri, headers).await;
             (Area::Recording, response)
+        } else if videos::is_here(path) {
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let services = self.app.services();
+            let redirect = self.app.config().objects_redirect;
+            let response = videos::answer(services, redirect, method, uri, headers).await;
+            (Area::Media, response)
         } else if path == "/api" || path.starts_with("/api/") {
             (Area::Api, self.answer_api(client, request).await)
         } else {

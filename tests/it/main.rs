@@ -35,3 +35,4 @@ mod start;
 mod store_contract;
 mod survive;
 mod tls;
+mod videos;
