@@ -1,1 +1,20 @@
-//! Images and videos that members see: what becomes of an accepted upload, and the rows it leaves.
+//! Images and videos that members see: what is taken in, what is made of it, their rows.
+//!
+//! A file that has come in through a door of `uploads` lies in the private spool. Its type is told by its bytes
+//! ([`Format`]), images are decoded under limits and made anew without anything that tells of their owner
+//! (`image/`). Objects first, then their rows; what is deleted becomes garbage first (`garbage`). This room knows
+//! no HTTP.
+
+mod arrived;
+mod config;
+mod format;
+mod garbage;
+mod image;
+mod refusal;
+mod service;
+
+pub use arrived::{Allowed, Arrived};
+pub use config::Config;
+pub use format::Format;
+pub use refusal::{MediaError, Refusal};
+pub use service::{Deps, Medias, Served};

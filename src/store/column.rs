@@ -5,8 +5,8 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
 use super::{
-    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role,
-    RunState, UploadDoor, UploadState,
+    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role, RunState,
+    UploadDoor, UploadState,
 };
 use crate::av::Ticks;
 use crate::base::{
@@ -170,13 +170,6 @@ text_column!(RecordingState {
 });
 text_column!(RunState { Growing = "growing", Final = "final" });
 text_column!(GapCause { Encoder = "encoder", Disk = "disk" });
-text_column!(JobState {
-    Queued = "queued",
-    Running = "running",
-    Done = "done",
-    Failed = "failed",
-    Cancelled = "cancelled"
-});
 text_column!(MediaKind { Image = "image", Video = "video" });
 text_column!(MediaState {
     Processing = "processing",
@@ -193,4 +186,10 @@ text_column!(UploadState {
     Received = "received",
     Accepted = "accepted",
     Refused = "refused"
+text_column!(JobState {
+    Queued = "queued",
+    Running = "running",
+    Done = "done",
+    Failed = "failed",
+    Cancelled = "cancelled"
 });
