@@ -89,6 +89,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         .context("the lives of an earlier run cannot be taken up")?;
     boot::server_runs(&folder).context("griot.boot in the data folder cannot be written")?;
 
+    let videos = work::videos(&rooms, lives.sending());
+    let swept = videos.sweep().await;
+    let swept = swept.context("files of videos that an earlier run left cannot be looked at")?;
+    if swept > 0 {
+        tracing::info!(files = swept, "files of which no video is made are gone");
+    }
+
     let certificate = certificate(config).await?;
     let rtmp = bind_rtmp(config, lives.clone(), certificate.as_ref())?;
     // Encoders are told the port that was really taken.
@@ -104,7 +111,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         addresses,
         ingest: Tasks::default(),
         lives: live_tasks,
-        workers: Workers::start(&rooms.jobs, work::registry(&rooms), config.jobs.clone()),
+        workers: Workers::start(
+            &rooms.jobs,
+            work::registry(&videos),
+            config.jobs.clone(),
+        ),
         http: Tasks::default(),
         upkeep: Tasks::default(),
         stopping: CancellationToken::new(),
@@ -121,6 +132,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     }
     let services = http::Services {
         lives,
+        videos,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
         stopping: server.stopping.clone(),

@@ -105,13 +105,26 @@ impl House {
                     .unwrap()
                     .into(),
             },
-            clock,
-            ids,
+            clock: clock.clone(),
+            ids: ids.clone(),
             events: Events::default(),
             tasks: tasks.clone(),
         });
+        let jobs = crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "t".to_owned());
+        let originals = folder.path().join("originals");
+        let host = crate::pipeline::Config::in_folder(folder.path().join("pipeline"));
+        let videos = crate::media::video::Videos::new(
+            crate::media::video::Config { originals },
+            crate::pipeline::Host::new(host),
+            store.clone(),
+            lives.sending().clone(),
+            jobs,
+            clock,
+            ids,
+        );
         let services = Services {
             lives,
+            videos,
             accounts,
             store,
             stopping: tokio_util::sync::CancellationToken::new(),

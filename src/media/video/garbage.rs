@@ -2,6 +2,8 @@
 
 use super::service::{Inner, Videos};
 use crate::base::MediaId;
+use crate::media::MediaError;
+use crate::rendition::RenditionError;
 use crate::store::{Run, WholeRecording};
 
 impl Videos {
@@ -10,7 +12,7 @@ impl Videos {
     ///
     /// # Errors
     /// What rows, spool or object store say; to be called again.
-    pub async fn remove(&self, media: MediaId) -> anyhow::Result<()> {
+    pub async fn remove(&self, media: MediaId) -> Result<(), MediaError> {
         let inner = &self.0;
         for job in inner.jobs.about(&format!("media:{media}")).await? {
             if job.ended_at.is_none() {
@@ -33,7 +35,7 @@ impl Inner {
         &self,
         whole: &WholeRecording,
         which: impl Fn(&Run) -> bool,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), RenditionError> {
         for run in whole.runs.iter().filter(|run| which(run)) {
             self.sending.remove(run).await?;
         }

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::pack::{PackError, Shelf, pack};
-use super::picture::{LIST, POSTER, poster, storyboard};
+use super::picture::{LIST, poster, storyboard};
 use super::plan::{Plan, SOURCE};
 use super::service::{Inner, Videos};
 use crate::base::{MediaId, RecordingId};
@@ -56,14 +56,14 @@ fn new_job(jobs: &Jobs, kind: Kind, task: &Task) -> NewJob {
     jobs.here(new.about(subject(task.media)).once_per(key))
 }
 
-/// The jobs that an accepted file begins with.
-pub(super) fn first_jobs(jobs: &Jobs, media: MediaId, report: ProbeReport) -> Vec<NewJob> {
+/// The job that an accepted file begins with.
+pub(super) fn first_job(jobs: &Jobs, media: MediaId, report: ProbeReport) -> NewJob {
     let kind = if report.can_be_remuxed() {
         REMUX
     } else {
         TRANSCODE
     };
-    vec![new_job(jobs, kind, &Task { media, report })]
+    new_job(jobs, kind, &Task { media, report })
 }
 
 impl Videos {

@@ -1,6 +1,6 @@
 //! Videos: what becomes of an accepted file, and what plays of it.
 //!
-//! [`Videos::accept`] judges a file that lies in the private spool and says which jobs make something of it. The first
+//! [`Videos::judge`] looks at a file that lies in the private spool, and [`Videos::begin`] has something made of it. The first
 //! job makes it playable: what plays as it is goes through the packager of lives within a second or two, everything else
 //! is transcoded. The second makes the rest: lower rungs, sound alone, the storyboard. Every rendition is a run of the
 //! video's recording: the same file, rows and delivery as a live's. A job that dies leaves nothing that is played, and
@@ -19,5 +19,5 @@ mod verdict;
 
 pub use job::{REMUX, REST, TRANSCODE};
 pub use playback::Video;
-pub use service::{AcceptError, Config, Videos};
+pub use service::{Config, Videos};
 pub use verdict::{Accepted, Refused, Verdict};

@@ -15,7 +15,7 @@ use crate::pipeline::{Host, PipelineError};
 use crate::store::NewMediaFile;
 
 /// The poster's name in addresses.
-pub(super) const POSTER: &str = "poster.jpg";
+const POSTER: &str = "poster.jpg";
 /// The storyboard's sheet, and …
 const SHEET: &str = "storyboard.jpg";
 /// … its list.

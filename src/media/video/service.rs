@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::file::Originals;
-use super::job::first_jobs;
+use super::job::first_job;
 use super::playback::{Playbacks, Video};
 use super::verdict::{Accepted, Refused, Verdict, judge};
 use crate::av::Ticks;
-use crate::base::{Clock, ErrorKind, IdMaker, MediaId};
+use crate::base::{Clock, IdMaker, MediaId};
 use crate::jobs::Jobs;
-use crate::pipeline::{Container, Host, Ladder, PipelineError};
+use crate::media::MediaError;
+use crate::pipeline::{Host, Ladder, PipelineError};
 use crate::rendition::{PlaybackError, Sending};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What videos need.
 #[derive(Clone, Debug)]
@@ -36,31 +38,6 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) ids: IdMaker,
     pub(super) playbacks: Playbacks,
-}
-
-/// Why a file could not be judged; it may be later.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// No child can look at it now.
-    #[error(transparent)]
-    Pipeline(#[from] PipelineError),
-    /// The disk does not take it, or lost it.
-    #[error("the spool: {0}")]
-    Spool(#[from] std::io::Error),
-}
-
-impl AcceptError {
-    /// What a caller can do about it.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Pipeline(error) => error.kind(),
-            Self::Spool(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                ErrorKind::Exhausted
-            }
-            Self::Spool(_) => ErrorKind::Unavailable,
-        }
-    }
 }
 
 impl Videos {
@@ -88,18 +65,18 @@ impl Videos {
         }))
     }
 
-    /// Judges a complete file that lies in the private spool, and takes it beside where it lies. `most_ms`: the longest
-    /// video that its door takes. When it is accepted, the caller writes the row of `media` and the jobs in one
-    /// transaction, and then removes its own name of the file; a file whose row never comes is swept.
+    /// Judges a complete file that lies in the private spool, and takes it beside where it lies. When it is accepted, the
+    /// caller writes its row, and then calls [`Videos::begin`]; the file under its old name is the caller's. A file whose
+    /// row never comes is swept.
     ///
     /// # Errors
-    /// When it cannot be judged now; nothing was taken then.
-    pub async fn accept(
+    /// `Pipeline`, `Spool`: it cannot be judged now, and nothing was taken.
+    pub async fn judge(
         &self,
         file: &Path,
         media: MediaId,
-        most_ms: u64,
-    ) -> Result<Verdict, AcceptError> {
+        longest: Duration,
+    ) -> Result<Verdict, MediaError> {
         let inner = &self.0;
         let opened = tokio::fs::File::open(file).await?.into_std().await;
         let report = match inner.host.probe(opened).await {
@@ -111,7 +88,7 @@ impl Videos {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Some(refused) = judge(&report, most_ms) {
+        if let Some(refused) = judge(&report, longest) {
             return Ok(Verdict::Refused(refused));
         }
         inner.originals.take(file, media).await?;
@@ -119,9 +96,16 @@ impl Videos {
             width: report.video.display_width,
             height: report.video.display_height,
             duration: Ticks(i64::try_from(report.duration_ms * 90).unwrap_or(i64::MAX)),
-            content_type: content_type(report.container),
-            jobs: first_jobs(&inner.jobs, media, report),
+            job: first_job(&inner.jobs, media, report),
         })))
+    }
+
+    /// The row of an accepted file is written: the work begins. Twice is as good as once.
+    ///
+    /// # Errors
+    /// The rows' failure.
+    pub async fn begin(&self, accepted: &Accepted) -> Result<(), StoreError> {
+        self.0.jobs.enqueue(&accepted.job).await.map(|_| ())
     }
 
     /// A video by what its addresses hold.
@@ -132,15 +116,5 @@ impl Videos {
         let inner = &self.0;
         let playbacks = &inner.playbacks;
         playbacks.open(&inner.store, &inner.sending, public_id).await
-    }
-}
-
-fn content_type(container: Container) -> &'static str {
-    match container {
-        Container::Mp4 => "video/mp4",
-        Container::QuickTime => "video/quicktime",
-        Container::WebM => "video/webm",
-        Container::Matroska => "video/x-matroska",
-        Container::Avi => "video/x-msvideo",
     }
 }

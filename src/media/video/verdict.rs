@@ -1,6 +1,9 @@
 //! Whether a file becomes a video.
 
+use std::time::Duration;
+
 use crate::av::Ticks;
+use crate::media;
 use crate::pipeline::{ProbeReport, Refusal};
 use crate::store::NewJob;
 
@@ -16,7 +19,7 @@ pub enum Verdict {
     Refused(Refused),
 }
 
-/// What its row says, and what is to be done: to be written in one transaction.
+/// What its row says, and what is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
     /// Pixels, as people see it.
@@ -25,10 +28,8 @@ pub struct Accepted {
     pub height: u32,
     /// 90 kHz, measured.
     pub duration: Ticks,
-    /// By content: `video/mp4`, `video/quicktime`, `video/webm`, `video/x-matroska`, `video/x-msvideo`.
-    pub content_type: &'static str,
-    /// The jobs that make it playable. Wake the workers once they are written.
-    pub jobs: Vec<NewJob>,
+    /// What makes it playable.
+    pub(super) job: NewJob,
 }
 
 /// Why a file does not become a video.
@@ -58,21 +59,6 @@ pub enum Refused {
     },
 }
 
-impl Refused {
-    /// The word for rows and clients.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::TooLong { .. } => "too_long",
-            Self::Unreadable => "unreadable",
-            Self::NoVideo => "no_video",
-            Self::Container => "container",
-            Self::Codec(_) => "codec",
-            Self::TooLarge { .. } => "too_large",
-        }
-    }
-}
-
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -85,8 +71,21 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// Why a file that can be read is refused all the same. `most_ms`: the longest that its door takes.
-pub(super) fn judge(report: &ProbeReport, most_ms: u64) -> Option<Refused> {
+impl From<Refused> for media::Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooLong { .. } => Self::TooLong,
+            Refused::Unreadable => Self::Unreadable,
+            Refused::NoVideo => Self::NoVideo,
+            Refused::Container | Refused::Codec(_) => Self::UnknownType,
+            Refused::TooLarge { .. } => Self::TooManyPixels,
+        }
+    }
+}
+
+/// Why a file that can be read is refused all the same. `longest`: what its door takes.
+pub(super) fn judge(report: &ProbeReport, longest: Duration) -> Option<Refused> {
+    let most_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
     let video = &report.video;
     let (width, height) = (video.width, video.height);
     if report.duration_ms > most_ms {

@@ -108,8 +108,9 @@ impl House {
 
     /// What becomes of a file that was sent; nothing is done yet when it is accepted.
     pub(crate) async fn judge(&self, file: &Path, most_ms: u64) -> (MediaId, Verdict) {
+        let longest = Duration::from_millis(most_ms);
         let id = MediaId(self.ids.next());
-        let verdict = self.videos.accept(file, id, most_ms).await;
+        let verdict = self.videos.judge(file, id, longest).await;
         (id, verdict.expect("the file can be judged"))
     }
 
@@ -135,15 +136,13 @@ impl House {
             title: "Le marché".to_owned(),
             description: String::new(),
             original_name: String::new(),
-            content_type: accepted.content_type.to_owned(),
+            content_type: "video/mp4".to_owned(),
             bytes: 1,
             live_id: None,
             at: self.clock.now(),
         };
         self.store.create_media(&new).await.expect("a row");
-        for job in &accepted.jobs {
-            self.jobs.enqueue(job).await.expect("a job");
-        }
+        self.videos.begin(&accepted).await.expect("a job");
         id
     }
 
