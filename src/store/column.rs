@@ -186,6 +186,7 @@ text_column!(UploadState {
     Received = "received",
     Accepted = "accepted",
     Refused = "refused"
+});
 text_column!(JobState {
     Queued = "queued",
     Running = "running",
