@@ -111,11 +111,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         addresses,
         ingest: Tasks::default(),
         lives: live_tasks,
-        workers: Workers::start(
-            &rooms.jobs,
-            work::registry(&videos),
-            config.jobs.clone(),
-        ),
+        workers: Workers::start(&rooms.jobs, work::registry(&videos), config.jobs.clone()),
         http: Tasks::default(),
         upkeep: Tasks::default(),
         stopping: CancellationToken::new(),

@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn a_video_and_a_picture_have_addresses_of_their_own() {
         for (path, expected) in [
-            ("/media/p/index.m3u8", Some(Wanted::Hls(Target::Multivariant))),
+            (
+                "/media/p/index.m3u8",
+                Some(Wanted::Hls(Target::Multivariant)),
+            ),
             ("/media/p/audio.m3u8", Some(Wanted::Audio)),
             ("/media/p/file.mp4", Some(Wanted::File(None))),
             ("/media/p/720p.mp4", Some(Wanted::File(Some("720p")))),

@@ -324,12 +324,7 @@ impl Medias {
                 let file = opened.map_err(std::io::Error::other)??;
                 MediaBytes::File(FileRange::new(Arc::new(file), 0, length))
             }
-            None => MediaBytes::Object(ObjectRange::new(
-                self.deps.objects.clone(),
-                key,
-                0,
-                length,
-            )),
+            None => MediaBytes::Object(ObjectRange::new(self.deps.objects.clone(), key, 0, length)),
         };
         Ok(Served {
             bytes,

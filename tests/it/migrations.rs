@@ -89,19 +89,29 @@ async fn what_lives_left_behind_survives_the_recordings_of_videos() {
     let count = "select (select count(*) from runs) + (select count(*) from segments)
         + (select count(*) from run_uploads) + (select count(*) from gaps)";
     let count = async || -> i64 {
-        sqlx::query_scalar(count).fetch_one(&after).await.expect("a number")
-    };
-    assert_eq!(count().await, 4);
-    let row: (i64, i64, String, i64, i64, i64, Option<i64>) =
-        sqlx::query_as("select id, live_id, state, created_at, ready_at, stored_at, media_id from recordings")
+        sqlx::query_scalar(count)
             .fetch_one(&after)
             .await
-            .expect("the row");
+            .expect("a number")
+    };
+    assert_eq!(count().await, 4);
+    let row: (i64, i64, String, i64, i64, i64, Option<i64>) = sqlx::query_as(
+        "select id, live_id, state, created_at, ready_at, stored_at, media_id from recordings",
+    )
+    .fetch_one(&after)
+    .await
+    .expect("the row");
     assert_eq!(row, (10, 1, "ready".to_owned(), 5, 6, 7, None));
     let parents = "select group_concat(distinct \"table\") from
         (select * from pragma_foreign_key_list('runs') union all select * from pragma_foreign_key_list('gaps'))";
-    let parents: String = sqlx::query_scalar(parents).fetch_one(&after).await.expect("keys");
+    let parents: String = sqlx::query_scalar(parents)
+        .fetch_one(&after)
+        .await
+        .expect("keys");
     assert_eq!(parents, "recordings");
-    sqlx::raw_sql("delete from recordings").execute(&after).await.expect("it goes");
+    sqlx::raw_sql("delete from recordings")
+        .execute(&after)
+        .await
+        .expect("it goes");
     assert_eq!(count().await, 0, "what hangs off it goes too");
 }

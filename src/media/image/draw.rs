@@ -69,7 +69,11 @@ pub(super) enum Wish {
     Turned,
 }
 
-pub(super) fn jpeg(pixels: &Pixels, profile: Option<&[u8]>, wish: Wish) -> Result<Vec<u8>, Refusal> {
+pub(super) fn jpeg(
+    pixels: &Pixels,
+    profile: Option<&[u8]>,
+    wish: Wish,
+) -> Result<Vec<u8>, Refusal> {
     let quality = match wish {
         Wish::Small => JPEG_QUALITY,
         Wish::Turned => TURNED_QUALITY,
@@ -108,7 +112,11 @@ pub(super) fn png(pixels: &Pixels, profile: Option<&[u8]>) -> Result<Vec<u8>, Re
     Ok(bytes)
 }
 
-pub(super) fn webp(pixels: &Pixels, profile: Option<&[u8]>, wish: Wish) -> Result<Vec<u8>, Refusal> {
+pub(super) fn webp(
+    pixels: &Pixels,
+    profile: Option<&[u8]>,
+    wish: Wish,
+) -> Result<Vec<u8>, Refusal> {
     let quality = match wish {
         Wish::Small => WEBP_QUALITY,
         Wish::Turned => TURNED_WEBP_QUALITY,

@@ -164,9 +164,17 @@ fn smaller(pixels: Pixels, limits: Limits, profile: Option<&[u8]>) -> Result<Vec
                 bytes: bytes.into(),
             });
         };
-        add("webp", "image/webp", draw::webp(&from, profile, Wish::Small)?);
+        add(
+            "webp",
+            "image/webp",
+            draw::webp(&from, profile, Wish::Small)?,
+        );
         if !from.alpha {
-            add("jpg", "image/jpeg", draw::jpeg(&from, profile, Wish::Small)?);
+            add(
+                "jpg",
+                "image/jpeg",
+                draw::jpeg(&from, profile, Wish::Small)?,
+            );
         }
     }
     Ok(pieces)

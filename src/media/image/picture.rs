@@ -116,7 +116,11 @@ pub(super) fn size(format: Format, bytes: &[u8], max_pixels: u64) -> Result<Size
 ///
 /// # Errors
 /// `Unreadable`.
-pub(super) fn decode(format: Format, cleaned: &Cleaned, max_pixels: u64) -> Result<Pixels, Refusal> {
+pub(super) fn decode(
+    format: Format,
+    cleaned: &Cleaned,
+    max_pixels: u64,
+) -> Result<Pixels, Refusal> {
     let bytes: &[u8] = &cleaned.bytes;
     let mut image = decoding!(format, bytes, decoder => {
         decoder.set_limits(limits(max_pixels)).map_err(unreadable)?;

@@ -73,7 +73,12 @@ impl Videos {
             let videos = self.clone();
             registry.on(kind, move |job| {
                 let videos = videos.clone();
-                async move { videos.0.unless_cancelled(&job, videos.0.play(kind, &job)).await }
+                async move {
+                    videos
+                        .0
+                        .unless_cancelled(&job, videos.0.play(kind, &job))
+                        .await
+                }
             });
             let videos = self.clone();
             registry.on_giving_up(kind, move |job| {
@@ -140,19 +145,24 @@ impl Inner {
                 self.remux(job, &task, recording.id).await
             } else {
                 let plan = Plan::of_source(&self.ladder, &task.report);
-                self.transcode(job, &task, &plan, recording.id, "transcode").await
+                self.transcode(job, &task, &plan, recording.id, "transcode")
+                    .await
             };
             match made {
                 Err(error) if kind == REMUX && error.is_the_files_fault() => {
                     tracing::warn!(%error, media.id = %media.id, "a video does not go through as it is, and is encoded anew");
-                    job.jobs().enqueue(&new_job(job.jobs(), TRANSCODE, &task)).await?;
+                    job.jobs()
+                        .enqueue(&new_job(job.jobs(), TRANSCODE, &task))
+                        .await?;
                     return Ok(());
                 }
-                made => made?,
+                made => made.map_err(PackError::of_job)?,
             }
             self.ready(job, &task, &media).await?;
         }
-        job.jobs().enqueue(&new_job(job.jobs(), REST, &task)).await?;
+        job.jobs()
+            .enqueue(&new_job(job.jobs(), REST, &task))
+            .await?;
         Ok(())
     }
 
@@ -219,7 +229,9 @@ impl Inner {
         let (id, now) = (whole.recording.id, self.clock.now());
         let finishing = RecordingState::Finishing;
         self.store.set_recording_state(id, finishing, now).await?;
-        self.store.change_media(media.id, &change, &files, now).await?;
+        self.store
+            .change_media(media.id, &change, &files, now)
+            .await?;
         tracing::info!(media.id = %media.id, size_bytes = run.bytes, "a video can be played");
         Ok(())
     }
@@ -237,7 +249,8 @@ impl Inner {
         let size = side(media.width).zip(side(media.height)).unwrap_or((0, 0));
         if let Some(plan) = Plan::of_rest(&self.ladder, &task.report, size, &there) {
             let id = whole.recording.id;
-            self.transcode(job, &task, &plan, id, "rungs").await?;
+            let made = self.transcode(job, &task, &plan, id, "rungs").await;
+            made.map_err(PackError::of_job)?;
         }
         let files = self.store.media_files(media.id).await?;
         let mut new = Vec::new();
@@ -285,7 +298,8 @@ impl Inner {
         let now = self.clock.now();
         if let Some(whole) = self.store.recording_of_media(task.media).await? {
             let id = whole.recording.id;
-            self.clear(&whole, |run| run.state == RunState::Growing).await?;
+            self.clear(&whole, |run| run.state == RunState::Growing)
+                .await?;
             let failed = RecordingState::Failed;
             self.store.set_recording_state(id, failed, now).await?;
         }
@@ -307,7 +321,8 @@ impl Inner {
         if let Some(whole) = self.store.recording_of_media(task.media).await?
             && self.store.media(task.media).await?.is_some()
         {
-            self.clear(&whole, |run| run.state == RunState::Growing).await?;
+            self.clear(&whole, |run| run.state == RunState::Growing)
+                .await?;
             let files = self.store.media_files(task.media).await?;
             let pictures = files.iter().map(|file| file.bytes).sum();
             self.complete(task.media, pictures, &[]).await?;

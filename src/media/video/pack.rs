@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::av::{CodecConfig, TrackSet};
-use crate::base::{IdMaker, MediaId, RecordingId};
+use crate::base::{ErrorKind, IdMaker, MediaId, RecordingId};
 use crate::jobs::JobError;
 use crate::pipeline::{Output, PipelineError, Running};
 use crate::rendition::{NewRendition, RenditionError, RunWriter, Sending};
@@ -34,15 +34,17 @@ impl PackError {
     }
 }
 
-impl From<PackError> for JobError {
-    fn from(error: PackError) -> Self {
-        if error.is_the_files_fault() {
-            Self::never("unreadable", error)
-        } else if matches!(&error, PackError::Rendition(full) if full.kind() == crate::base::ErrorKind::Exhausted) {
-            Self::again("no_room", error)
-        } else {
-            Self::again("internal", error)
+impl PackError {
+    /// What it means for the job.
+    pub(super) fn of_job(self) -> JobError {
+        if self.is_the_files_fault() {
+            return JobError::never("unreadable", self);
         }
+        let reason = match &self {
+            Self::Rendition(error) if error.kind() == ErrorKind::Exhausted => "no_room",
+            _ => "internal",
+        };
+        JobError::again(reason, self)
     }
 }
 
@@ -72,7 +74,10 @@ pub(super) async fn pack(
     shelf: Shelf<'_>,
     progress: impl Fn(u64),
 ) -> Result<(), PackError> {
-    let mut rungs: Vec<Rung> = names.iter().map(|_| Rung::Waiting(TrackSet::default())).collect();
+    let mut rungs: Vec<Rung> = names
+        .iter()
+        .map(|_| Rung::Waiting(TrackSet::default()))
+        .collect();
     while let Some(output) = running.next().await? {
         match output {
             Output::Track { rung, config } => {

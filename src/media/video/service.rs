@@ -115,6 +115,8 @@ impl Videos {
     pub async fn playback(&self, public_id: &str) -> Result<Arc<Video>, PlaybackError> {
         let inner = &self.0;
         let playbacks = &inner.playbacks;
-        playbacks.open(&inner.store, &inner.sending, public_id).await
+        playbacks
+            .open(&inner.store, &inner.sending, public_id)
+            .await
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn draw(
 ) -> io::Result<Option<Storyboard>> {
     let mut tiles: Vec<(u32, RgbImage)> = Vec::with_capacity(pictures.len());
     for picture in pictures {
-        let read = ImageReader::with_format(io::Cursor::new(&picture.jpeg), image::ImageFormat::Jpeg);
+        let read =
+            ImageReader::with_format(io::Cursor::new(&picture.jpeg), image::ImageFormat::Jpeg);
         if let Ok(tile) = read.decode() {
             tiles.push((picture.index, tile.to_rgb8()));
         }
@@ -74,8 +75,11 @@ pub(super) fn draw(
         // What no picture was found for is shown by the first.
         let from = if place == 0 { 0 } else { begin(*index) };
         let (from, to) = (moment(from), moment(end));
-        std::write!(vtt, "\n{from} --> {to}\n{name}#xywh={x},{y},{wide},{high}\n")
-            .map_err(io::Error::other)?;
+        std::write!(
+            vtt,
+            "\n{from} --> {to}\n{name}#xywh={x},{y},{wide},{high}\n"
+        )
+        .map_err(io::Error::other)?;
     }
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
@@ -93,7 +97,11 @@ pub(super) fn draw(
 fn moment(ms: u64) -> String {
     let (seconds, millis) = (ms / 1_000, ms % 1_000);
     let (minutes, seconds) = (seconds / 60, seconds % 60);
-    format!("{:02}:{:02}:{seconds:02}.{millis:03}", minutes / 60, minutes % 60)
+    format!(
+        "{:02}:{:02}:{seconds:02}.{millis:03}",
+        minutes / 60,
+        minutes % 60
+    )
 }
 
 #[cfg(test)]

@@ -326,10 +326,17 @@ pub(super) async fn a_videos_segments_come_all_at_once(url: &str) {
     };
     let recording = make(11, AT).await;
     assert_eq!((recording.live_id, recording.media_id), (None, Some(video)));
-    assert_eq!(make(12, LATER).await, recording, "another try finds the first");
+    assert_eq!(
+        make(12, LATER).await,
+        recording,
+        "another try finds the first"
+    );
     let nowhere = store.create_media_recording(RecordingId(13), MediaId(9), AT);
     assert!(is_not_found(&nowhere.await));
-    let all = store.recordings_in(RecordingState::Recording).await.unwrap();
+    let all = store
+        .recordings_in(RecordingState::Recording)
+        .await
+        .unwrap();
     let ids: Vec<_> = all.iter().map(|recording| recording.id).collect();
     assert_eq!(ids, [live, recording.id], "of lives and of videos");
 
@@ -349,7 +356,11 @@ pub(super) async fn a_videos_segments_come_all_at_once(url: &str) {
         .append_segments(RunId(20), &[indexed(2, 1_442), indexed(1, 1_542)])
         .await;
     assert!(matches!(again, Err(StoreError::Conflict("segments.msn"))));
-    assert_eq!(store.segments(RunId(20)).await.unwrap().len(), 2, "all or none");
+    assert_eq!(
+        store.segments(RunId(20)).await.unwrap().len(),
+        2,
+        "all or none"
+    );
     let gone = store.append_segments(RunId(99), &rows).await;
     assert!(is_not_found(&gone));
 

@@ -46,12 +46,16 @@ impl House {
     pub(crate) async fn with(objects: Option<Objects>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("griot.db").display());
-        let store = Store::open(&store::Config { url }).await.expect("a database");
+        let store = Store::open(&store::Config { url })
+            .await
+            .expect("a database");
         let clock = Clock::system();
         let ids = IdMaker::new(clock.clone());
         let spool = folder.path().join("spool");
         std::fs::create_dir(&spool).expect("a folder");
-        let in_folder = || Objects::Directory(Directory::open(folder.path().join("objects")).expect("a folder"));
+        let in_folder = || {
+            Objects::Directory(Directory::open(folder.path().join("objects")).expect("a folder"))
+        };
         let places = Places {
             spool,
             objects: objects.unwrap_or_else(in_folder),
@@ -173,7 +177,10 @@ impl House {
 
     /// A video as its viewers have it.
     pub(crate) async fn open(&self, media: &Media) -> std::sync::Arc<Video> {
-        self.videos.playback(&media.public_id).await.expect("it plays")
+        self.videos
+            .playback(&media.public_id)
+            .await
+            .expect("it plays")
     }
 
     /// Every file below the folder of the house, but the database's, by path; and every object of a bucket.
