@@ -5,8 +5,8 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
 use super::{
-    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role, RunState,
-    UploadDoor, UploadState,
+    EndReason, GapCause, JobState, LiveStatus, MediaKind, MediaState, RecordingState, Role,
+    RunState, UploadDoor, UploadState,
 };
 use crate::av::Ticks;
 use crate::base::{
