@@ -12,6 +12,7 @@ mod jobs;
 mod mend;
 mod migrate;
 mod output;
+mod pipeline;
 mod publish_clip;
 mod run;
 mod serve;

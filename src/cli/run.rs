@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, demo_live, doctor, jobs, migrate, serve, user, worker};
+use super::{check, demo, demo_live, doctor, jobs, migrate, pipeline, serve, user, worker};
 use crate::app::{Config, log_to_stderr};
 
 /// Self-hosted live streaming: RTMP in, low-latency HLS out, a replay the moment the live stops.
@@ -42,12 +42,18 @@ enum Command {
     Demo,
     /// Publishes a test clip (bars, moving clock, beep) through the RTMP port, over and over.
     DemoLive(demo_live::DemoLive),
+    /// A child of the server that reads media; not for people.
+    #[command(hide = true)]
+    Pipeline(pipeline::Pipeline),
 }
 
 /// The whole program: reads the process's arguments, answers its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::Pipeline(command) = &arguments.command {
+        return pipeline::pipeline(command);
+    }
     match execute(arguments) {
         Ok(code) => code,
         Err(error) => {
@@ -81,6 +87,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Command::User(command) => user::user(&config, command).await,
             Command::Demo => demo::demo(&config).await,
             Command::DemoLive(command) => demo_live::demo_live(&config, command).await,
+            Command::Pipeline(command) => return Ok(pipeline::pipeline(&command)),
         };
         done.map(|()| ExitCode::SUCCESS)
     });

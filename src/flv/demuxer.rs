@@ -160,7 +160,7 @@ impl Demuxer {
         Ticks(self.timeline.unwrap(timestamp_ms) * NANOS_PER_MS + i64::from(nanos))
     }
 
-    fn video_config(
+    pub(super) fn video_config(
         &mut self,
         codec: VideoCodec,
         record: Bytes,
@@ -198,7 +198,7 @@ impl Demuxer {
     }
 
     /// Whether a decoder can start at this frame, and its sample.
-    fn picture(
+    pub(super) fn picture(
         &mut self,
         codec: VideoCodec,
         key: bool,
@@ -245,7 +245,7 @@ impl Demuxer {
         }
     }
 
-    fn sound(
+    pub(super) fn sound(
         &mut self,
         codec: AudioCodec,
         data: Bytes,
@@ -270,7 +270,7 @@ impl Demuxer {
         }
     }
 
-    fn set_audio(&mut self, config: AudioConfig, outputs: &mut Vec<Output>) {
+    pub(super) fn set_audio(&mut self, config: AudioConfig, outputs: &mut Vec<Output>) {
         if self.audio_config.as_ref() != Some(&config) {
             outputs.push(Output::Config(CodecConfig::Audio(config.clone())));
             self.audio_config = Some(config);

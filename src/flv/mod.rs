@@ -18,6 +18,7 @@ mod mp3;
 mod nal;
 mod opus;
 mod output;
+mod sample;
 mod tag;
 mod timeline;
 mod vp9;

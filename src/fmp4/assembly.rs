@@ -591,13 +591,19 @@ impl Assembly {
         }
         let one_part = self.to_audio(self.length.natural);
         loop {
-            let beside = self.to_audio(self.line + self.lag + self.length.natural);
+            let natural = self.line + self.length.natural;
+            let sound_end = self.sound_end();
             let Some(sound) = &mut self.sound else { break };
             let Some(front) = sound.queue().front() else {
                 break;
             };
+            if self.has_video && sound_end - self.lag > natural {
+                // By time, as beside pictures: whole frames might make a part that others follow too short.
+                self.close_carried(natural, out);
+                continue;
+            }
             let until = if self.has_video {
-                beside
+                sound.end_or_floor()
             } else {
                 front.start + one_part
             };
@@ -623,7 +629,9 @@ impl Assembly {
 
     /// The last picture stays until the sound ends, as far as its part may go.
     fn stretch_to_sound(&mut self) {
-        let more = self.sound_end() - self.picture_end;
+        // What of the sound begins beside a later decoding time would need a part of its own.
+        let beside = self.sound_end() - self.lag - self.decode_end;
+        let more = beside.max(self.sound_end() - self.picture_end);
         let room = self.line + self.length.limit - self.decode_end;
         let more = more.min(room);
         if more > 0 && !self.segment.must_end_before(self.decode_end + more) {

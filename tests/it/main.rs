@@ -27,6 +27,7 @@ mod metrics;
 mod midstream;
 mod migrations;
 mod objects;
+mod pipeline;
 mod proxies;
 mod recording;
 mod sending;

@@ -102,7 +102,8 @@ impl OnAir {
             seen.text,
             now.text
         );
-        // Of a replay, and of old segments, parts have no address any more; of any segment the whole has.
+        // Of a replay, and of old segments, parts have no address any more; of any segment the whole has. Those that
+        // earlier kills had their look at are left out: a hundred kills would ask a thousand times for each.
         let oldest = then
             .last()
             .map_or(0, |segment| segment.msn.saturating_sub(8));
@@ -119,7 +120,7 @@ impl OnAir {
                 part.bytes.len()
             );
         }
-        for segment in &then {
+        for segment in then.iter().filter(|segment| segment.msn >= oldest) {
             let whole = self.player.bytes(&segment.uri).await;
             let parts = kept.iter().filter(|part| msn_of(&part.uri) == segment.msn);
             let parts = parts

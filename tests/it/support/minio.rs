@@ -1,4 +1,4 @@
-//! An S3 server: MinIO, which `script/test` builds into the user's cache.
+//! An S3 server: MinIO, which `script/test` builds into the user's cache, or the one that `S3_ENDPOINT` names.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +31,29 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A new one on the server that all tests of this binary share.
     pub(crate) async fn new() -> Self {
-        Self::on(shared().await)
+        match std::env::var("S3_ENDPOINT") {
+            Ok(endpoint) => Self::elsewhere(endpoint),
+            Err(_) => Self::on(shared().await),
+        }
+    }
+
+    /// On a server that `script/soak-objects` has started, whose keys are ours.
+    fn elsewhere(endpoint: String) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{}-{made}", std::process::id());
+        let status = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail", "-X", "PUT"])
+            .args(["--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
+            .arg(format!("{USER}:{PASSWORD}"))
+            .arg(format!("{endpoint}/{name}"))
+            .status();
+        assert!(status.expect("curl").success(), "no bucket at {endpoint}");
+        Self {
+            endpoint,
+            name,
+            prefix: "griot".to_owned(),
+        }
     }
 
     fn on(server: &Folder) -> Self {

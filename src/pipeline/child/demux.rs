@@ -1,0 +1,126 @@
+//! A file's encoded frames as they are.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+
+use gst::prelude::*;
+
+use super::super::error::Refusal;
+use super::super::wire::{Ending, Message};
+use super::Trouble;
+use super::codecs::Codec;
+use super::link::Link;
+use super::outlet::{self, Outlet};
+use super::streams::{Role, Streams};
+use super::watch::{self, Ended, Position};
+use crate::av::TrackKind;
+
+/// The streams of a demux.
+const VIDEO: u8 = 0;
+const AUDIO: u8 = 1;
+
+/// How a codec must look inside a rendition, and what besides the parser makes it so.
+fn wanted(codec: &Codec) -> Option<(&'static str, Option<&'static str>)> {
+    Some(match codec.name.as_str() {
+        "h264" => (
+            "video/x-h264,stream-format=avc,alignment=au",
+            Some("h264timestamper"),
+        ),
+        "hevc" => (
+            "video/x-h265,stream-format=hvc1,alignment=au",
+            Some("h265timestamper"),
+        ),
+        "vp9" => ("video/x-vp9,alignment=super-frame", None),
+        "av1" => ("video/x-av1,stream-format=obu-stream,alignment=tu", None),
+        "aac" => ("audio/mpeg,mpegversion=4,stream-format=raw", None),
+        "opus" => ("audio/x-opus", None),
+        _ => return None,
+    })
+}
+
+/// Says the frames of the first picture and the first sound. A sound that no rendition holds is left out.
+pub(super) fn demux(file: File, link: &Link) -> Result<Ending, Trouble> {
+    let pipeline: Arc<Mutex<Option<gst::Pipeline>>> = Arc::default();
+    let position = Position::default();
+    let (home, out, at) = (Arc::clone(&pipeline), link.clone(), position.clone());
+    let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
+        let pipeline = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pipeline = pipeline.ok_or_else(|| Trouble::Failed("no pipeline".to_owned()))?;
+        let (caps, timestamper) = match (wanted(codec), role) {
+            (Some(wanted), _) => wanted,
+            (None, Role::Audio) => return Ok(()),
+            (None, Role::Video) => {
+                let codec = codec.name.clone();
+                return Err(Trouble::Refused(Refusal::Codec { codec }));
+            }
+        };
+        // Both tracks through one thread: the host's interleaving needs them about together, and a queue would add a copy.
+        let mut chain = Vec::new();
+        if let Some(parser) = codec.parser {
+            chain.push(gst::ElementFactory::make(parser).build()?);
+        }
+        if let Some(timestamper) = timestamper {
+            chain.push(gst::ElementFactory::make(timestamper).build()?);
+        }
+        let filter = gst::ElementFactory::make("capsfilter")
+            .property("caps", caps.parse::<gst::Caps>()?)
+            .build()?;
+        chain.push(filter);
+        let sink = gst_app::AppSink::builder().build();
+        let (stream, kind) = match role {
+            Role::Video => (VIDEO, TrackKind::Video),
+            Role::Audio => (AUDIO, TrackKind::Audio),
+        };
+        let outlet = Outlet {
+            stream,
+            role: kind,
+            earlier: 0,
+        };
+        outlet::attach(&sink, outlet, &out, &at);
+        chain.push(sink.upcast());
+        pipeline.add_many(&chain)?;
+        gst::Element::link_many(&chain)?;
+        for element in chain.iter().rev() {
+            element.sync_state_with_parent()?;
+        }
+        let entry = chain[0]
+            .static_pad("sink")
+            .ok_or_else(|| Trouble::Failed("no sink".to_owned()))?;
+        pad.link(&entry).map_err(|_| watch::unreadable())?;
+        Ok(())
+    };
+    let streams = Streams::open(file, Box::new(connect))?;
+    *pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(streams.pipeline.clone());
+    let shown = Arc::clone(&streams.shown);
+    let mut told = false;
+    let (out, tracks) = (link.clone(), Arc::clone(&shown));
+    let nothing_to_wait_for = move || {
+        let shown = tracks.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacks = |track: &Option<Result<Codec, String>>| match track {
+            Some(Ok(codec)) => wanted(codec).is_none(),
+            _ => true,
+        };
+        if shown.is_whole && !told {
+            told = true;
+            if lacks(&shown.video) {
+                out.send(&Message::Closed { stream: VIDEO });
+            }
+            if lacks(&shown.audio) {
+                out.send(&Message::Closed { stream: AUDIO });
+            }
+        }
+        shown.is_whole && lacks(&shown.video) && lacks(&shown.audio)
+    };
+    let (ended, _) = watch::run(&streams.pipeline, link, &position, nothing_to_wait_for)?;
+    let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    if shown.video.is_none() && shown.audio.is_none() {
+        return Err(watch::unreadable());
+    }
+    Ok(Ending {
+        truncated: matches!(ended, Ended::Broken(_)),
+        missing: Vec::new(),
+    })
+}

@@ -1,0 +1,166 @@
+//! The end of a branch: encoded samples become messages for the host.
+
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+
+use super::super::wire::{Message, Track, TrackCodec};
+use super::link::Link;
+use super::watch::Position;
+use crate::av::{Frame, Ticks, Timescale, TrackKind};
+
+const NANOS: Timescale = Timescale::new(1_000_000_000).expect("not zero");
+/// Samples that wait for the host; then the streaming thread does, and so the whole pipeline.
+const MAX_WAITING: u32 = 4;
+
+/// How a stream's samples are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outlet {
+    pub(super) stream: u8,
+    pub(super) role: TrackKind,
+    /// By how many ticks the stream is told earlier than its buffers say: what an encoder puts before the first sample
+    /// and does not say.
+    pub(super) earlier: i64,
+}
+
+/// Makes of `sink` the end of a stream.
+pub(super) fn attach(sink: &gst_app::AppSink, outlet: Outlet, link: &Link, position: &Position) {
+    sink.set_sync(false);
+    sink.set_async(false);
+    sink.set_max_buffers(MAX_WAITING);
+    sink.set_drop(false);
+    let (link, position, end) = (link.clone(), position.clone(), link.clone());
+    let mut told: Option<(gst::Caps, Timescale)> = None;
+    let callbacks = gst_app::AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            tell(&sample, outlet, &mut told, &link, &position).ok_or_else(|| {
+                gst::element_error!(sink, gst::StreamError::Format, ["griot: no such stream"]);
+                gst::FlowError::Error
+            })
+        })
+        .eos(move |_| {
+            end.send(&Message::Closed {
+                stream: outlet.stream,
+            });
+        })
+        .build();
+    sink.set_callbacks(callbacks);
+}
+
+fn tell(
+    sample: &gst::Sample,
+    outlet: Outlet,
+    told: &mut Option<(gst::Caps, Timescale)>,
+    link: &Link,
+    position: &Position,
+) -> Option<gst::FlowSuccess> {
+    let buffer = sample.buffer()?;
+    let caps = sample.caps_owned()?;
+    if told.as_ref().is_none_or(|(known, _)| *known != caps) {
+        let track = track(&caps, outlet.stream)?;
+        let timescale = Timescale::new(track.timescale)?;
+        link.send(&Message::Track(track));
+        *told = Some((caps, timescale));
+    }
+    let (_, timescale) = told.as_ref()?;
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    let running = |time: gst::ClockTime| -> Option<i64> {
+        Some(match segment.to_running_time_full(time)? {
+            gst::Signed::Positive(time) => i64::try_from(time.nseconds()).ok()?,
+            gst::Signed::Negative(time) => -i64::try_from(time.nseconds()).ok()?,
+        })
+    };
+    let ticks = |ns: i64| Ticks(Ticks(ns).rescale(NANOS, *timescale).0 - outlet.earlier);
+    // A buffer without any time belongs to the one before it, which has gone.
+    let Some(pts) = buffer.pts().or(buffer.dts()).and_then(running) else {
+        return Some(gst::FlowSuccess::Ok);
+    };
+    let dts = buffer.dts().and_then(running).unwrap_or(pts);
+    position.reached(u64::try_from(pts).ok().map(gst::ClockTime::from_nseconds));
+    let data = buffer.map_readable().ok()?;
+    if data.is_empty() {
+        return Some(gst::FlowSuccess::Ok);
+    }
+    let (dts, pts) = match outlet.role {
+        TrackKind::Video => (ticks(dts), ticks(pts)),
+        TrackKind::Audio => (ticks(pts), ticks(pts)),
+    };
+    let frame = Frame {
+        track: outlet.role,
+        dts,
+        pts,
+        key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+        data: bytes::Bytes::copy_from_slice(&data),
+    };
+    link.send(&Message::Frame {
+        stream: outlet.stream,
+        frame,
+    });
+    Some(gst::FlowSuccess::Ok)
+}
+
+/// What the host must know of a stream; `None` for a codec that no rendition holds.
+fn track(caps: &gst::Caps, stream: u8) -> Option<Track> {
+    let structure = caps.structure(0)?;
+    let codec_data = || -> Option<Vec<u8>> {
+        let buffer = structure.get::<gst::Buffer>("codec_data").ok()?;
+        Some(buffer.map_readable().ok()?.to_vec())
+    };
+    let rate = || {
+        let rate = structure.get::<i32>("rate").ok()?;
+        u32::try_from(rate).ok().filter(|rate| *rate > 0)
+    };
+    let pictures = Timescale::VIDEO.get();
+    let (codec, record, timescale) = match structure.name().as_str() {
+        "video/x-h264" => (TrackCodec::H264, codec_data()?, pictures),
+        "video/x-h265" => (TrackCodec::Hevc, codec_data()?, pictures),
+        "video/x-av1" => (TrackCodec::Av1, codec_data()?, pictures),
+        "video/x-vp9" => (TrackCodec::Vp9, vpcc(structure), pictures),
+        "audio/mpeg" => (TrackCodec::Aac, codec_data()?, rate()?),
+        "audio/x-opus" => (TrackCodec::Opus, opus_head(structure), 48_000),
+        _ => return None,
+    };
+    Some(Track {
+        stream,
+        codec,
+        record: hex::encode(record),
+        timescale,
+    })
+}
+
+/// The payload of a `vpcC` (VP-ISOBMFF 2.2), from what the parser knows of the stream.
+fn vpcc(caps: &gst::StructureRef) -> Vec<u8> {
+    let profile = caps
+        .get::<&str>("profile")
+        .ok()
+        .and_then(|profile| profile.parse().ok())
+        .unwrap_or(0u8);
+    let depth = caps.get::<u32>("bit-depth-luma").unwrap_or(8);
+    let depth = u8::try_from(depth).unwrap_or(8) & 15;
+    let chroma = match caps.get::<&str>("chroma-format").unwrap_or("4:2:0") {
+        "4:4:4" => 3u8,
+        "4:2:2" => 2,
+        _ => 1,
+    };
+    // Level 4.0 where nobody says; 2: colours unspecified.
+    vec![1, 0, 0, 0, profile, 40, depth << 4 | chroma << 1, 2, 2, 2, 0, 0]
+}
+
+/// An `OpusHead` (RFC 7845 5.1): the stream's own, or one for its channels.
+fn opus_head(caps: &gst::StructureRef) -> Vec<u8> {
+    let headers = caps.get::<gst::ArrayRef>("streamheader").ok();
+    let own = headers.and_then(|headers| {
+        let first = headers.as_slice().first()?.get::<gst::Buffer>().ok()?;
+        Some(first.map_readable().ok()?.to_vec())
+    });
+    if let Some(head) = own.filter(|head| head.starts_with(b"OpusHead")) {
+        return head;
+    }
+    let channels = caps.get::<i32>("channels").unwrap_or(2).clamp(1, 2);
+    let mut head = b"OpusHead\x01".to_vec();
+    head.push(u8::try_from(channels).unwrap_or(2));
+    head.extend(312u16.to_le_bytes());
+    head.extend(48_000u32.to_le_bytes());
+    head.extend([0, 0, 0]);
+    head
+}

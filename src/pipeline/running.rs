@@ -1,0 +1,628 @@
+//! One child at work: what it says, checked, until its end.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::error::PipelineError;
+use super::interleave::Interleave;
+use super::limits::{Kind, Limits};
+use super::plan::Picture;
+use super::report::ProbeReport;
+use super::wire::{self, Ending, Message, Track, TrackCodec, Work};
+use crate::av::{CodecConfig, Frame, Timescale, TrackKind};
+use crate::flv;
+
+/// How long a child that has said its last may take to end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+/// What is read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Lines of a child that reach the log, and …
+const MAX_LINES: usize = 20;
+/// … their length, bytes. Whatever else it prints is read and thrown away …
+const MAX_LINE_BYTES: usize = 300;
+/// … up to here; then nobody reads it any more, and printing fails.
+const MAX_SAID_BYTES: usize = 4 << 20;
+/// Pictures that cannot be used, in a row, before the file counts as broken.
+const MAX_MALFORMED: u32 = 100;
+
+/// What comes out of a child.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// The codec configuration of one of a rung's tracks, before its first frame; once for each track. A source that changes
+    /// it on the way ends the call.
+    Track {
+        /// Place in the plan; 0 for a demux.
+        rung: usize,
+        /// As the packager wants it.
+        config: CodecConfig,
+    },
+    /// An encoded frame, both tracks of a rung in one order. Times are on the source's own timeline: 0 is its beginning,
+    /// what a decoder must throw away lies before it.
+    Frame {
+        /// Place in the plan; 0 for a demux.
+        rung: usize,
+        /// The frame.
+        frame: Frame,
+    },
+    /// What a probe found.
+    Report(Box<ProbeReport>),
+    /// A picture of a video.
+    Picture(Picture),
+    /// How far the child is in the source.
+    Progress {
+        /// Milliseconds.
+        position_ms: u64,
+    },
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The source broke off before its end: what came out is shorter than it claims.
+    pub truncated: bool,
+    /// Seconds of CPU that the child took.
+    pub cpu_s: f64,
+}
+
+/// A child's process and the ends of its channels.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: tokio::process::Child,
+    socket: tokio::net::UnixStream,
+    said: Option<pipe::Receiver>,
+}
+
+impl Child {
+    pub(super) fn new(
+        process: tokio::process::Child,
+        socket: UnixStream,
+        said: OwnedFd,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            process,
+            socket: tokio::net::UnixStream::from_std(socket)?,
+            said: Some(pipe::Receiver::from_owned_fd(said)?),
+        })
+    }
+
+    /// Its process group, while it has not been reaped: its number cannot be another's then.
+    fn group(&self) -> Option<Pid> {
+        let id = i32::try_from(self.process.id()?).ok()?;
+        Pid::from_raw(id)
+    }
+}
+
+/// A child at work. Ask it for the [`next`](Self::next) output until there is none; drop it to kill the child.
+///
+/// While nobody asks, the child soon waits: its socket is the only buffer. Only its silence while somebody asks counts
+/// against it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    kind: Kind,
+    limits: Limits,
+    deadline: Instant,
+    received: u64,
+    input: BytesMut,
+    lines: Lines,
+    is_ready: bool,
+    streams: Vec<Stream>,
+    /// How many of the streams are pictures: the first ones.
+    pictures: usize,
+    rungs: Vec<RungState>,
+    ready: VecDeque<Output>,
+    malformed: u32,
+    /// Set with the child's last message.
+    ending: Option<Ending>,
+    summary: Summary,
+    /// `None` while it runs; the label of metrics.
+    outcome: Option<&'static str>,
+    /// Given back when the child is gone.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// One encoded stream of the child, checked by `flv`; shared by the rungs that name it.
+#[derive(Debug)]
+struct Stream {
+    demuxer: flv::Demuxer,
+    codec: Option<TrackCodec>,
+    config: Option<CodecConfig>,
+    timescale: Timescale,
+    rungs: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct RungState {
+    tracks: Interleave,
+}
+
+impl Running {
+    pub(super) fn new(
+        child: Child,
+        work: Work,
+        limits: Limits,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let (streams, rungs) = layout(&work);
+        let pictures = match &work {
+            Work::Transcode(plan) => streams.len() - plan.sounds().len(),
+            _ => 1,
+        };
+        let kind = work.kind();
+        metrics::gauge!("griot_pipeline_children", "kind" => kind.as_str()).increment(1.0);
+        Self {
+            child,
+            kind,
+            limits,
+            deadline: Instant::now() + limits.deadline,
+            received: 0,
+            input: BytesMut::new(),
+            lines: Lines::default(),
+            is_ready: false,
+            streams,
+            pictures,
+            rungs,
+            ready: VecDeque::new(),
+            malformed: 0,
+            ending: None,
+            summary: Summary::default(),
+            outcome: None,
+            _place: place,
+        }
+    }
+
+    /// The next output; `None` when the child has ended well. Cancel safe. After an error the child is gone, and every
+    /// further call is an error.
+    ///
+    /// # Errors
+    /// The file is refused, the child broke a limit, or broke off.
+    pub async fn next(&mut self) -> Result<Option<Output>, PipelineError> {
+        if let Some(output) = self.ready.pop_front() {
+            return Ok(Some(output));
+        }
+        match self.outcome {
+            Some("done") => return Ok(None),
+            Some(_) => return Err(PipelineError::Failed("the child is gone".to_owned())),
+            None => {}
+        }
+        match self.advance().await {
+            Ok(output) => Ok(output),
+            Err(error) => {
+                self.close(error.label()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// How it ended; meaningful after [`next`](Self::next) has said `None`.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// The process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.process.id()
+    }
+
+    pub(super) fn missing(&self) -> Vec<String> {
+        let ending = self.ending.as_ref();
+        ending
+            .map(|ending| ending.missing.clone())
+            .unwrap_or_default()
+    }
+
+    async fn advance(&mut self) -> Result<Option<Output>, PipelineError> {
+        loop {
+            if let Some(output) = self.ready.pop_front() {
+                return Ok(Some(output));
+            }
+            if self.ending.is_some() {
+                self.wait_for_end().await?;
+                return Ok(None);
+            }
+            let message = self.message().await?;
+            self.take(message)?;
+        }
+    }
+
+    /// The next message, or why there will be none.
+    async fn message(&mut self) -> Result<Message, PipelineError> {
+        let silence = Instant::now() + self.limits.silence;
+        loop {
+            if let Some(message) = self.parse()? {
+                return Ok(message);
+            }
+            self.input.reserve(READ_BYTES);
+            let until = silence.min(self.deadline);
+            let said = self.child.said.as_ref();
+            let mut heard = [0; 4_096];
+            tokio::select! {
+                biased;
+                // Before the socket: a child that only prints must not wait for us for ever.
+                read = read_said(said, &mut heard) => {
+                    let goes_on = matches!(read, Ok(1..)) && self.lines.take(&heard[..read.unwrap_or(0)], self.kind);
+                    if !goes_on {
+                        self.child.said = None;
+                    }
+                }
+                read = self.child.socket.read_buf(&mut self.input) => match read {
+                    Ok(0) => return Err(self.ended_early().await),
+                    Ok(_) => {}
+                    Err(_) => return Err(self.ended_early().await),
+                },
+                () = sleep_until(until) => {
+                    return Err(if until == self.deadline {
+                        PipelineError::Deadline(self.limits.deadline.as_secs())
+                    } else {
+                        PipelineError::Stalled(self.limits.silence.as_secs())
+                    });
+                }
+            }
+        }
+    }
+
+    fn parse(&mut self) -> Result<Option<Message>, PipelineError> {
+        let protocol = |error: wire::WireError| PipelineError::Protocol(error.0);
+        let Some(head) = self.input.first_chunk::<{ wire::HEAD_BYTES }>() else {
+            return Ok(None);
+        };
+        let (length, kind) = wire::parse_head(*head).map_err(protocol)?;
+        let whole = wire::HEAD_BYTES + length;
+        if self.input.len() < whole {
+            return Ok(None);
+        }
+        self.received += u64::try_from(whole).unwrap_or(u64::MAX);
+        if self.received > self.limits.output_bytes {
+            return Err(PipelineError::TooMuch(self.limits.output_bytes));
+        }
+        let message = self.input.split_to(whole).freeze();
+        let message =
+            Message::parse(kind, message.slice(wire::HEAD_BYTES..)).map_err(protocol)?;
+        Ok(Some(message))
+    }
+
+    /// Only what a child of this kind says is taken.
+    fn take(&mut self, message: Message) -> Result<(), PipelineError> {
+        let is_first = !std::mem::replace(&mut self.is_ready, true);
+        let moves = matches!(self.kind, Kind::Demux | Kind::Transcode);
+        match message {
+            Message::Ready { version } if is_first => {
+                if version != wire::VERSION {
+                    return Err(PipelineError::Failed(
+                        "the program was replaced while it ran; restart griot".to_owned(),
+                    ));
+                }
+            }
+            Message::Failed(why) => return Err(PipelineError::Failed(printable(&why, 300))),
+            _ if is_first => return Err(PipelineError::Protocol("an answer before its time")),
+            Message::Refused(refusal) => {
+                return Err(PipelineError::Refused(refusal.bounded()));
+            }
+            Message::Report(report) if self.kind == Kind::Probe => {
+                let report = report
+                    .bounded()
+                    .ok_or(PipelineError::Protocol("a report is out of range"))?;
+                self.ready.push_back(Output::Report(Box::new(report)));
+            }
+            Message::Track(track) if moves => self.take_track(track)?,
+            Message::Frame { stream, frame } if moves => self.take_frame(stream, frame)?,
+            Message::Closed { stream } if moves => self.close_stream(stream)?,
+            Message::Picture { index, at_ms, jpeg } if self.kind == Kind::Pictures => {
+                self.ready
+                    .push_back(Output::Picture(Picture { index, at_ms, jpeg }));
+            }
+            Message::Progress { position_ms } => {
+                self.ready.push_back(Output::Progress { position_ms });
+            }
+            Message::End(ending) => {
+                for rung in 0..self.rungs.len() {
+                    let mut frames = Vec::new();
+                    self.rungs[rung].tracks.finish(&mut frames);
+                    self.hand_out(rung, frames);
+                }
+                self.ending = Some(ending);
+            }
+            _ => return Err(PipelineError::Protocol("an answer that was not asked for")),
+        }
+        Ok(())
+    }
+
+    fn take_track(&mut self, track: Track) -> Result<(), PipelineError> {
+        let broken = PipelineError::Protocol("a track does not parse");
+        let stream = self
+            .streams
+            .get_mut(usize::from(track.stream))
+            .ok_or(PipelineError::Protocol("an unknown stream"))?;
+        let record = Bytes::from(hex::decode(&track.record).map_err(|_| broken.clone())?);
+        let timescale = Timescale::new(track.timescale).ok_or(broken.clone())?;
+        if stream.codec.is_some_and(|codec| codec != track.codec) {
+            return Err(PipelineError::Protocol("a track changes its codec"));
+        }
+        let mut outputs = Vec::new();
+        let read = match (track.codec.video(), track.codec.audio()) {
+            (Some(codec), _) => stream.demuxer.video_record(codec, record, &mut outputs),
+            (None, Some(codec)) => stream.demuxer.audio_record(codec, record, &mut outputs),
+            (None, None) => return Err(broken),
+        };
+        read.map_err(|_| broken)?;
+        stream.codec = Some(track.codec);
+        stream.timescale = timescale;
+        self.take_outputs(usize::from(track.stream), outputs)
+    }
+
+    fn take_frame(&mut self, number: u8, frame: Frame) -> Result<(), PipelineError> {
+        let number = usize::from(number);
+        let stream = self
+            .streams
+            .get_mut(number)
+            .ok_or(PipelineError::Protocol("an unknown stream"))?;
+        let codec = stream
+            .codec
+            .ok_or(PipelineError::Protocol("a frame before its track"))?;
+        let mut outputs = Vec::new();
+        match (codec.video(), codec.audio()) {
+            (Some(codec), _) => stream.demuxer.video_sample(codec, frame, &mut outputs),
+            (None, Some(codec)) => stream.demuxer.audio_sample(codec, frame, &mut outputs),
+            (None, None) => {}
+        }
+        self.take_outputs(number, outputs)
+    }
+
+    fn close_stream(&mut self, number: u8) -> Result<(), PipelineError> {
+        let number = usize::from(number);
+        let stream = self
+            .streams
+            .get(number)
+            .ok_or(PipelineError::Protocol("an unknown stream"))?;
+        let track = if number < self.pictures {
+            TrackKind::Video
+        } else {
+            TrackKind::Audio
+        };
+        for rung in stream.rungs.clone() {
+            let mut frames = Vec::new();
+            self.rungs[rung].tracks.close(track, &mut frames);
+            self.hand_out(rung, frames);
+        }
+        Ok(())
+    }
+
+    /// What `flv` made of a child's word, handed to each rung that has the stream.
+    fn take_outputs(
+        &mut self,
+        number: usize,
+        outputs: Vec<flv::Output>,
+    ) -> Result<(), PipelineError> {
+        for output in outputs {
+            let stream = &mut self.streams[number];
+            match output {
+                flv::Output::Config(config) => {
+                    if stream.config.as_ref().is_some_and(|known| *known != config) {
+                        // A rendition file has one configuration for each track.
+                        return Err(PipelineError::Refused(super::Refusal::Unreadable));
+                    }
+                    stream.config = Some(config.clone());
+                    for rung in stream.rungs.clone() {
+                        let config = config.clone();
+                        self.ready.push_back(Output::Track { rung, config });
+                    }
+                }
+                flv::Output::Frame(frame) => {
+                    self.malformed = 0;
+                    let timescale = stream.timescale;
+                    for rung in stream.rungs.clone() {
+                        let state = &mut self.rungs[rung];
+                        if frame.track == TrackKind::Audio {
+                            state.tracks.set_audio_rate(timescale);
+                        }
+                        let mut frames = Vec::new();
+                        state.tracks.push(frame.clone(), &mut frames);
+                        self.hand_out(rung, frames);
+                    }
+                }
+                flv::Output::Ignored(_) => {
+                    self.malformed += 1;
+                    if self.malformed > MAX_MALFORMED {
+                        return Err(PipelineError::Refused(super::Refusal::Unreadable));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, rung: usize, frames: Vec<Frame>) {
+        let frames = frames
+            .into_iter()
+            .map(|frame| Output::Frame { rung, frame });
+        self.ready.extend(frames);
+    }
+
+    /// After the last message: the process ends by itself, soon.
+    async fn wait_for_end(&mut self) -> Result<(), PipelineError> {
+        let ended = timeout(END_WITHIN, self.drain()).await;
+        self.summary.cpu_s = self.cpu_seconds();
+        self.summary.truncated = self.ending.as_ref().is_some_and(|ending| ending.truncated);
+        if ended.is_err() {
+            return Err(PipelineError::Stalled(END_WITHIN.as_secs()));
+        }
+        self.close("done").await;
+        Ok(())
+    }
+
+    /// Reads until the child has closed its end; nothing more may come.
+    async fn drain(&mut self) {
+        let mut nothing = [0; 16];
+        while let Ok(1..) = self.child.socket.read(&mut nothing).await {}
+    }
+
+    /// The socket ended before the last message.
+    async fn ended_early(&mut self) -> PipelineError {
+        self.summary.cpu_s = self.cpu_seconds();
+        match timeout(END_WITHIN, self.child.process.wait()).await {
+            Ok(Ok(status)) => of_status(status),
+            Ok(Err(error)) => PipelineError::System(error.to_string()),
+            Err(_) => PipelineError::Stalled(END_WITHIN.as_secs()),
+        }
+    }
+
+    /// User and system time so far; of a child that has ended as long as it is not reaped.
+    fn cpu_seconds(&self) -> f64 {
+        // USER_HZ, which Linux keeps at 100 for every program.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let read = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+        let Some(stat) = self.child.process.id().and_then(read) else {
+            return self.summary.cpu_s;
+        };
+        // Behind the name, which may hold anything, utime and stime are the 12th and 13th field (proc(5): 14 and 15).
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+    }
+
+    async fn close(&mut self, outcome: &'static str) {
+        if outcome != "done" {
+            self.summary.cpu_s = self.cpu_seconds().max(self.summary.cpu_s);
+        }
+        self.kill();
+        // Killed with -9, so this ends at once; a process that hangs in the kernel is reaped by the runtime later.
+        let reaped = timeout(END_WITHIN, self.child.process.wait()).await;
+        if reaped.is_err() {
+            tracing::warn!(kind = self.kind.as_str(), "a killed child does not end");
+        }
+        self.count(outcome);
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.child.group() {
+            // It may have ended this instant.
+            kill_process_group(group, Signal::KILL).ok();
+        }
+    }
+
+    fn count(&mut self, outcome: &'static str) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.outcome = Some(outcome);
+        let kind = self.kind.as_str();
+        metrics::gauge!("griot_pipeline_children", "kind" => kind).decrement(1.0);
+        metrics::counter!("griot_pipeline_children_total", "kind" => kind, "outcome" => outcome)
+            .increment(1);
+        metrics::gauge!("griot_pipeline_cpu_seconds", "kind" => kind)
+            .increment(self.summary.cpu_s);
+        let cpu_ms = Duration::from_secs_f64(self.summary.cpu_s.max(0.0)).as_millis();
+        tracing::debug!(kind, outcome, cpu_ms, "a pipeline child has ended");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.outcome.is_none() {
+            self.summary.cpu_s = self.cpu_seconds();
+            self.kill();
+            self.count("cancelled");
+        }
+    }
+}
+
+/// Which streams a child has, and which rungs they belong to: pictures first, then one stream for each rate of sound.
+fn layout(work: &Work) -> (Vec<Stream>, Vec<RungState>) {
+    let stream = |rungs: Vec<usize>| Stream {
+        demuxer: flv::Demuxer::new(),
+        codec: None,
+        config: None,
+        timescale: Timescale::VIDEO,
+        rungs,
+    };
+    match work {
+        Work::Demux => {
+            let rung = RungState {
+                tracks: Interleave::new(true, true),
+            };
+            (vec![stream(vec![0]), stream(vec![0])], vec![rung])
+        }
+        Work::Transcode(plan) => {
+            let streams = plan.streams().into_iter().map(stream).collect();
+            let rungs = plan.rungs.iter().map(|rung| RungState {
+                tracks: Interleave::new(rung.video.is_some(), rung.audio.is_some()),
+            });
+            (streams, rungs.collect())
+        }
+        Work::Check | Work::Probe | Work::Pictures { .. } => (Vec::new(), Vec::new()),
+    }
+}
+
+fn of_status(status: ExitStatus) -> PipelineError {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => PipelineError::Killed(signal),
+        (None, code) => PipelineError::Ended(code.unwrap_or(-1)),
+    }
+}
+
+async fn read_said(said: Option<&pipe::Receiver>, into: &mut [u8]) -> io::Result<usize> {
+    let Some(said) = said else {
+        return std::future::pending().await;
+    };
+    loop {
+        said.readable().await?;
+        match said.try_read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
+/// A hostile text, fit for a log.
+fn printable(text: &str, most: usize) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(most)
+        .collect()
+}
+
+/// What a child prints, as far as anybody wants to read it.
+#[derive(Debug, Default)]
+struct Lines {
+    partial: Vec<u8>,
+    told: usize,
+    bytes: usize,
+}
+
+impl Lines {
+    /// False when it is enough.
+    fn take(&mut self, bytes: &[u8], kind: Kind) -> bool {
+        self.bytes += bytes.len();
+        for byte in bytes {
+            if *byte != b'\n' {
+                if self.partial.len() < MAX_LINE_BYTES {
+                    self.partial.push(*byte);
+                }
+                continue;
+            }
+            if self.told < MAX_LINES && !self.partial.is_empty() {
+                let line = printable(&String::from_utf8_lossy(&self.partial), MAX_LINE_BYTES);
+                tracing::debug!(kind = kind.as_str(), line, "a pipeline child says");
+            }
+            self.told += 1;
+            self.partial.clear();
+        }
+        self.bytes < MAX_SAID_BYTES
+    }
+}
