@@ -2,9 +2,12 @@
 --
 -- Same version, tables and columns as ../sqlite/0005.
 
-alter table runs add column frame_rate double precision;    -- pictures per second, once it is final
+alter table runs add column frame_rate double precision;        -- pictures per second, once it is final
 
--- only here: SQLite makes the table anew.
+-- Of a live or of a video: exactly one of the two.
+alter table recordings add column media_id bigint references media (id) on delete cascade
+    check ((live_id is null) <> (media_id is null));
+create unique index recordings_media on recordings (media_id);
+
+-- only here: SQLite says it in another way.
 alter table recordings alter column live_id drop not null;
-alter table recordings add column media_id bigint unique references media (id) on delete cascade;
-alter table recordings add constraint recordings_of_one check ((live_id is null) <> (media_id is null));

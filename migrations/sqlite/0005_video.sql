@@ -2,24 +2,19 @@
 --
 -- Same version, tables and columns as ../postgres/0005.
 
-alter table runs add column frame_rate real;    -- pictures per second, once it is final
+alter table runs add column frame_rate real;        -- pictures per second, once it is final
 
--- only here: SQLite cannot take a NOT NULL back, so the table is made anew. With the old way of renaming, the keys
--- of runs and gaps go on naming `recordings`, and nothing hangs off the table that is dropped.
-pragma legacy_alter_table = on;
-alter table recordings rename to recordings_before;
-pragma legacy_alter_table = off;
-create table recordings (
-    id integer primary key not null,
-    live_id integer unique references lives (id) on delete cascade,
-    state text not null,                -- recording, finishing, ready, failed
-    created_at integer not null,
-    ready_at integer,
-    stored_at integer,                  -- all bytes are in the object store, read back
-    media_id integer unique references media (id) on delete cascade,
-    constraint recordings_of_one check ((live_id is null) <> (media_id is null))
-) strict;
-insert into recordings (id, live_id, state, created_at, ready_at, stored_at)
-    select id, live_id, state, created_at, ready_at, stored_at from recordings_before;
-drop table recordings_before;
-create index recordings_state on recordings (state, id);
+-- Of a live or of a video: exactly one of the two.
+alter table recordings add column media_id integer references media (id) on delete cascade
+    check ((live_id is null) <> (media_id is null));
+create unique index recordings_media on recordings (media_id);
+
+-- only here: SQLite has no way to take a NOT NULL back but the one that its manual gives (lang_altertable.html, section
+-- 7): a table made anew would take the runs that hang off it along. Renaming a column there and back makes SQLite read
+-- what was written.
+pragma writable_schema = on;
+update sqlite_schema set sql = replace(sql, 'live_id integer not null unique', 'live_id integer unique')
+    where type = 'table' and name = 'recordings';
+pragma writable_schema = off;
+alter table recordings rename column ready_at to ready_at_before;
+alter table recordings rename column ready_at_before to ready_at;
