@@ -3,13 +3,15 @@
 use super::{Config, Rooms, install_metrics};
 use crate::base::Tasks;
 use crate::jobs::{self, Registry, Workers};
+use crate::media;
 use crate::media::video::{self, Videos};
 use crate::pipeline::{self, Host};
-use crate::rendition::Sending;
+use crate::rendition::{Places, Sending};
 
 /// Every kind of job, with what it needs.
-pub(super) fn registry(videos: &Videos) -> Registry {
+pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
     let mut registry = Registry::default();
+    media::forget_objects_by(&mut registry, places.objects.clone());
     videos.register(&mut registry);
     registry
 }
@@ -66,12 +68,12 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
     let tasks = Tasks::default();
     let sending = Sending::new(
         rooms.store.clone(),
-        places,
+        places.clone(),
         rooms.clock.clone(),
         tasks.clone(),
     );
     let videos = videos(&rooms, &sending);
-    let workers = Workers::start(&rooms.jobs, registry(&videos), settings);
+    let workers = Workers::start(&rooms.jobs, registry(&places, &videos), settings);
     tracing::info!(workers = count, "griot works");
     Ok(Worker {
         rooms,

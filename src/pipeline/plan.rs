@@ -69,9 +69,10 @@ impl Transcode {
                 .collect()
         };
         let pictures = places(&|rung| rung.video.is_some());
-        let sounds = self.sounds().into_iter().map(|kbps| {
-            places(&|rung| rung.audio.is_some_and(|audio| audio.kbps == kbps))
-        });
+        let sounds = self
+            .sounds()
+            .into_iter()
+            .map(|kbps| places(&|rung| rung.audio.is_some_and(|audio| audio.kbps == kbps)));
         pictures
             .into_iter()
             .map(|at| vec![at])

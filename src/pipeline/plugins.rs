@@ -310,9 +310,33 @@ mod tests {
     fn nothing_on_the_list_reads_a_network_a_device_or_a_path() {
         // Facts of the feasibility study, and what GStreamer's own lists of sources and sinks name.
         let forbidden = [
-            "hls", "dash", "mss", "http", "curl", "rtmp", "rtsp", "rtp", "sdp", "srt", "udp",
-            "tcp", "src", "uri", "playbin", "decodebin", "typefind", "filesink", "gio", "v4l2",
-            "splitmux", "multifile", "concat", "imagesequence", "webrtc", "nice", "rist",
+            "hls",
+            "dash",
+            "mss",
+            "http",
+            "curl",
+            "rtmp",
+            "rtsp",
+            "rtp",
+            "sdp",
+            "srt",
+            "udp",
+            "tcp",
+            "src",
+            "uri",
+            "playbin",
+            "decodebin",
+            "typefind",
+            "filesink",
+            "gio",
+            "v4l2",
+            "splitmux",
+            "multifile",
+            "concat",
+            "imagesequence",
+            "webrtc",
+            "nice",
+            "rist",
         ];
         for element in ELEMENTS {
             // The host feeds frames by it; it opens nothing.

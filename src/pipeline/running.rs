@@ -292,8 +292,7 @@ impl Running {
             return Err(PipelineError::TooMuch(self.limits.output_bytes));
         }
         let message = self.input.split_to(whole).freeze();
-        let message =
-            Message::parse(kind, message.slice(wire::HEAD_BYTES..)).map_err(protocol)?;
+        let message = Message::parse(kind, message.slice(wire::HEAD_BYTES..)).map_err(protocol)?;
         Ok(Some(message))
     }
 
@@ -493,7 +492,10 @@ impl Running {
         // Behind the name, which may hold anything, utime and stime are the 12th and 13th field (proc(5): 14 and 15).
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         let ticks = fields.split_whitespace().skip(11).take(2);
-        ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+        ticks
+            .filter_map(|ticks| ticks.parse::<f64>().ok())
+            .sum::<f64>()
+            / TICKS_PER_SECOND
     }
 
     async fn close(&mut self, outcome: &'static str) {
@@ -525,8 +527,7 @@ impl Running {
         metrics::gauge!("griot_pipeline_children", "kind" => kind).decrement(1.0);
         metrics::counter!("griot_pipeline_children_total", "kind" => kind, "outcome" => outcome)
             .increment(1);
-        metrics::gauge!("griot_pipeline_cpu_seconds", "kind" => kind)
-            .increment(self.summary.cpu_s);
+        metrics::gauge!("griot_pipeline_cpu_seconds", "kind" => kind).increment(self.summary.cpu_s);
         let cpu_ms = Duration::from_secs_f64(self.summary.cpu_s.max(0.0)).as_millis();
         tracing::debug!(kind, outcome, cpu_ms, "a pipeline child has ended");
     }

@@ -21,6 +21,7 @@ mod encoders;
 mod fuzz;
 mod hls_rules;
 mod hostile;
+mod jobs;
 mod live;
 mod matrix;
 mod metrics;

@@ -107,6 +107,8 @@ pub(super) fn audio(caps: &gst::StructureRef) -> Option<Codec> {
 /// An unknown codec's name for people, from its caps: `video/x-wmv` becomes `wmv`.
 pub(super) fn unknown(caps: &gst::StructureRef) -> String {
     let name = caps.name();
-    let short = name.rsplit_once('/').map_or(name.as_str(), |(_, kind)| kind);
+    let short = name
+        .rsplit_once('/')
+        .map_or(name.as_str(), |(_, kind)| kind);
     short.trim_start_matches("x-").to_owned()
 }

@@ -143,7 +143,20 @@ fn vpcc(caps: &gst::StructureRef) -> Vec<u8> {
         _ => 1,
     };
     // Level 4.0 where nobody says; 2: colours unspecified.
-    vec![1, 0, 0, 0, profile, 40, depth << 4 | chroma << 1, 2, 2, 2, 0, 0]
+    vec![
+        1,
+        0,
+        0,
+        0,
+        profile,
+        40,
+        depth << 4 | chroma << 1,
+        2,
+        2,
+        2,
+        0,
+        0,
+    ]
 }
 
 /// An `OpusHead` (RFC 7845 5.1): the stream's own, or one for its channels.

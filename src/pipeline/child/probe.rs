@@ -111,8 +111,19 @@ pub(super) fn probe(file: File, link: &Link) -> Result<Ending, Trouble> {
     }
     let (rotation, mirrored) = watch::orientation(heard.orientation.as_deref());
     let audio = lock(&counts.audio);
-    let start = video.first.into_iter().chain(audio.first).min().unwrap_or(0).max(0);
-    let end = video.end.into_iter().chain(audio.end).max().unwrap_or(start);
+    let start = video
+        .first
+        .into_iter()
+        .chain(audio.first)
+        .min()
+        .unwrap_or(0)
+        .max(0);
+    let end = video
+        .end
+        .into_iter()
+        .chain(audio.end)
+        .max()
+        .unwrap_or(start);
     let duration_ms = millis(end - start);
     let declared_ms = declared.map(gst::ClockTime::mseconds).filter(|ms| *ms > 0);
     // Containers round, and sound often ends a little before or after.
@@ -263,7 +274,9 @@ impl Count {
         times.dedup();
         let mut distances: BTreeMap<u64, u64> = BTreeMap::new();
         for pair in times.windows(2) {
-            *distances.entry((pair[1] - pair[0]).unsigned_abs()).or_default() += 1;
+            *distances
+                .entry((pair[1] - pair[0]).unsigned_abs())
+                .or_default() += 1;
         }
         let (Some(first), Some(last)) = (times.first(), times.last()) else {
             return (0.0, false);
@@ -460,7 +473,10 @@ fn picture_of(count: &Count, codec: &Codec, turned: (u16, bool)) -> Option<Video
         .into_iter()
         .flatten()
         .find_map(|caps| {
-            let shape = caps.structure(0)?.get::<gst::Fraction>("pixel-aspect-ratio").ok()?;
+            let shape = caps
+                .structure(0)?
+                .get::<gst::Fraction>("pixel-aspect-ratio")
+                .ok()?;
             (shape.numer() > 0 && shape.denom() > 0).then_some(shape)
         });
     let (numer, denom) = shape.map_or((1, 1), |shape| {

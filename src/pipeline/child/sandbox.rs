@@ -56,7 +56,8 @@ pub(super) fn lock(limits: &Limits) -> Result<(), String> {
         // A change of user has undone it.
         die_with_the_host()?;
     }
-    let filter = filter().map_err(|error| format!("there is no filter of system calls: {error}"))?;
+    let filter =
+        filter().map_err(|error| format!("there is no filter of system calls: {error}"))?;
     apply_filter_all_threads(&filter)
         .map_err(|error| format!("the filter of system calls cannot be installed: {error}"))?;
     Ok(())

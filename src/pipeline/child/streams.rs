@@ -38,8 +38,7 @@ pub(super) enum Role {
 }
 
 /// What a call does with a track: gets the pad and its codec, links something to it that is in the pipeline and running.
-pub(super) type Connect =
-    Box<dyn Fn(Role, &gst::Pad, &Codec) -> Result<(), Trouble> + Send + Sync>;
+pub(super) type Connect = Box<dyn Fn(Role, &gst::Pad, &Codec) -> Result<(), Trouble> + Send + Sync>;
 
 /// A pipeline with source and demuxer.
 #[derive(Debug)]
@@ -57,8 +56,7 @@ impl Streams {
         let mut head = vec![0; HEAD_BYTES];
         let read = file.read_at(&mut head, 0).map_err(failed)?;
         head.truncate(read);
-        let (container, demuxer) =
-            container(&head).ok_or(Trouble::Refused(Refusal::Container))?;
+        let (container, demuxer) = container(&head).ok_or(Trouble::Refused(Refusal::Container))?;
         let pipeline = gst::Pipeline::new();
         let source = FileSource::new(file, bytes);
         let demuxer = gst::ElementFactory::make(demuxer).name("demux").build()?;
@@ -166,10 +164,16 @@ mod tests {
     fn a_container_is_told_by_its_first_bytes_and_a_manifest_is_none() {
         let kind = |head: &[u8]| container(head).map(|(kind, _)| kind);
         assert_eq!(kind(b"\0\0\0\x20ftypisom\0\0\0\0"), Some(Container::Mp4));
-        assert_eq!(kind(b"\0\0\0\x20ftypqt  \0\0\0\0"), Some(Container::QuickTime));
+        assert_eq!(
+            kind(b"\0\0\0\x20ftypqt  \0\0\0\0"),
+            Some(Container::QuickTime)
+        );
         assert_eq!(kind(b"\0\0\0\x20mdat........"), Some(Container::QuickTime));
         assert_eq!(kind(b"RIFF\0\0\0\0AVI LIST"), Some(Container::Avi));
-        assert_eq!(kind(b"\x1a\x45\xdf\xa3....B\x82\x84webm"), Some(Container::WebM));
+        assert_eq!(
+            kind(b"\x1a\x45\xdf\xa3....B\x82\x84webm"),
+            Some(Container::WebM)
+        );
         assert_eq!(
             kind(b"\x1a\x45\xdf\xa3....B\x82\x88matroska"),
             Some(Container::Matroska)

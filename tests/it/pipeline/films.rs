@@ -70,10 +70,26 @@ pub(crate) fn open(path: &Path) -> File {
 pub(crate) fn ffprobe(path: &Path) -> Value {
     let shown = path.to_str().expect("UTF-8");
     let arguments = [
-        "-v", "error", "-of", "json", "-count_packets", "-show_format", "-show_streams", shown,
+        "-v",
+        "error",
+        "-of",
+        "json",
+        "-count_packets",
+        "-show_format",
+        "-show_streams",
+        shown,
     ];
     serde_json::from_slice(&tool("ffprobe", &arguments, None)).expect("JSON")
 }
 
 /// The usual way to have sound and picture that need no transcode.
-pub(crate) const PLAIN: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"];
+pub(crate) const PLAIN: &[&str] = &[
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-pix_fmt",
+    "yuv420p",
+    "-c:a",
+    "aac",
+];

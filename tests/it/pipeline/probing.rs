@@ -14,8 +14,14 @@ async fn a_probe_says_what_ffprobe_says() {
     let video = &told["streams"][0];
     assert_eq!(report.container, Container::Mp4);
     assert_eq!(report.video.codec, video["codec_name"].as_str().unwrap());
-    assert_eq!(i64::from(report.video.width), video["width"].as_i64().unwrap());
-    assert_eq!(report.video.frames.to_string(), video["nb_read_packets"].as_str().unwrap());
+    assert_eq!(
+        i64::from(report.video.width),
+        video["width"].as_i64().unwrap()
+    );
+    assert_eq!(
+        report.video.frames.to_string(),
+        video["nb_read_packets"].as_str().unwrap()
+    );
 }
 
 #[tokio::test]

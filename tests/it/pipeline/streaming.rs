@@ -20,7 +20,12 @@ async fn a_demux_gives_every_packet() {
     }
     println!("{:?}", running.summary());
     let told = ffprobe(&film);
-    let packets = |stream: usize| told["streams"][stream]["nb_read_packets"].as_str().unwrap().to_owned();
+    let packets = |stream: usize| {
+        told["streams"][stream]["nb_read_packets"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(pictures.to_string(), packets(0));
     assert_eq!(sounds.to_string(), packets(1));
 }

@@ -41,7 +41,7 @@ pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
 pub(crate) use same::{Kept, kept, saved};
-pub(crate) use server::{Server, griot, serve_in_vain};
+pub(crate) use server::{Server, griot, serve_in_vain, worker};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use tags::{Tag, TagEncoder, tags};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -268,6 +268,24 @@ impl Ended {
     }
 }
 
+/// Starts a `griot worker` with a data folder of its own; returns when it works.
+pub(crate) async fn worker(folder: &TempDir, settings: &[(&str, &str)]) -> Process {
+    let mut command = Command::new(GRIOT);
+    command
+        .arg("worker")
+        .env("GRIOT_DATA_DIR", folder.path().join("data"))
+        .envs(settings.iter().copied())
+        .current_dir(folder.path());
+    let process = Process::start("griot worker", &mut command);
+    eventually("griot worker is ready", || async {
+        assert!(process.runs(), "{}", process.said());
+        let ready = process.said().contains("griot worker ready\n");
+        ready.then_some(()).ok_or(process.said())
+    })
+    .await;
+    process
+}
+
 /// Runs a `griot` command on its own, with its data in `folder`.
 pub(crate) fn griot(arguments: &[&str], folder: &TempDir, settings: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(GRIOT);
