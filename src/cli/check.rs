@@ -80,6 +80,8 @@ pub(super) enum Remedy {
 struct Report {
     recordings: usize,
     runs: usize,
+    /// Files of members' media.
+    media_files: usize,
     /// Of all files that a row names.
     bytes: u64,
     /// None: all is well.
@@ -182,6 +184,7 @@ async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
             named.extend(whole.runs.iter().map(|run| run.path.clone()));
         }
     }
+    check_media(store, places, &there, &mut report).await?;
     orphans(store, places, &there, &named, &mut report).await?;
     Ok(report)
 }
@@ -251,6 +254,7 @@ fn check_run(
         kind,
         path: run.path.clone(),
         live: None,
+        media: None,
         media: None,
         text,
         remedy,
@@ -338,6 +342,57 @@ fn boxes(path: &std::path::Path, state: RunState) -> Result<(), String> {
     }
 }
 
+/// Members' media: the object of each file is there, as long as its row says.
+async fn check_media(
+    store: &Store,
+    places: &Places,
+    there: &Inventory,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    for file in store.every_media_file().await? {
+        report.media_files += 1;
+        let noted = u64::try_from(file.bytes).unwrap_or_default();
+        let mut length = there.objects.get(&file.path).copied();
+        if length != Some(noted) {
+            // A server that runs may have made or deleted it since.
+            let files = store.media_files(file.media_id).await?;
+            if !files.contains(&file) {
+                continue;
+            }
+            length = match ObjectKey::parse(&file.path) {
+                Some(key) => places.objects.head(&key).await.ok(),
+                None => None,
+            };
+        }
+        let (kind, text) = match length {
+            Some(length) if length == noted => {
+                report.bytes += length;
+                continue;
+            }
+            Some(length) => (
+                Kind::Length,
+                format!("it has {length} bytes, its row says {noted}"),
+            ),
+            None => (Kind::Missing, "it is not there".to_owned()),
+        };
+        report.problems.push(Problem {
+            kind,
+            path: format!("object:{}", file.path),
+            live: None,
+            media: None,
+            text: format!("medium {}, {}: {text}", file.media_id, file.name),
+            remedy: None,
+        });
+    }
+    Ok(())
+}
+
+/// The medium below whose keys an object lies.
+fn medium_of(path: &str) -> Option<MediaId> {
+    let (id, _) = path.strip_prefix("media/")?.split_once('/')?;
+    id.parse().ok()
+}
+
 /// What no row names.
 async fn orphans(
     store: &Store,
@@ -368,6 +423,7 @@ async fn orphans(
             text: format!("no row names {row}"),
             path: row,
             live: None,
+            media: None,
             media: None,
             remedy: Some(if in_spool {
                 Remedy::RemoveSpooled(path.clone())
@@ -408,6 +464,7 @@ async fn half_sent(
             path: format!("upload:{path}"),
             live: None,
             media: None,
+            media: None,
             text: format!("no row names an upload of {path}"),
             remedy: Some(Remedy::Abort(path, UploadId(id))),
         });
@@ -423,6 +480,12 @@ async fn is_named_now(
     in_spool: bool,
 ) -> anyhow::Result<bool> {
     if store.is_named_by_a_run(row).await? {
+        return Ok(true);
+    }
+    // What is being made has no row of its own yet, what is garbage none any more: both have their medium's.
+    if let (false, Some(medium)) = (in_spool, medium_of(path))
+        && store.knows_media(medium).await?
+    {
         return Ok(true);
     }
     // A growing run's file that a crash left among the objects is taken back by the next start.

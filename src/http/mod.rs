@@ -22,8 +22,12 @@ mod language;
 mod limits;
 mod links;
 mod live;
+mod live_recording;
 mod live_view;
 mod media;
+mod media_api;
+mod media_files;
+mod media_view;
 mod page;
 mod pages;
 mod range;
@@ -33,6 +37,8 @@ mod server;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod tus;
+mod uploads;
 mod videos;
 mod words;
 
@@ -53,6 +59,10 @@ pub struct Services {
     pub videos: crate::media::video::Videos,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
+    /// Members' images and videos.
+    pub medias: crate::media::Medias,
+    /// What members send.
+    pub uploads: crate::uploads::Uploads,
     /// Cancelled when the server begins to stop: it still answers, but is not ready any more.
     pub stopping: tokio_util::sync::CancellationToken,
     /// Renders all metrics in Prometheus' text format.

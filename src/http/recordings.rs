@@ -71,17 +71,8 @@ async fn find(services: &Services, path: &str) -> Result<(Download, String), Pla
 
 /// `Title 2025-07-23.mp4`; later runs are numbered.
 pub(super) fn file_name(title: &str, moment: Timestamp, run: u32) -> String {
-    let title: String = title
-        .chars()
-        .map(|letter| match letter {
-            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-            letter if letter.is_control() => '_',
-            letter => letter,
-        })
-        .take(100)
-        .collect();
-    // A name that begins with a dot is hidden on some systems.
-    let title = match title.trim().trim_start_matches('.') {
+    let title = plain_name(title);
+    let title = match title.as_str() {
         "" => "live",
         title => title,
     };
@@ -91,6 +82,21 @@ pub(super) fn file_name(title: &str, moment: Timestamp, run: u32) -> String {
         0 => format!("{title} {day}.mp4"),
         run => format!("{title} {day} ({}).mp4", u64::from(run) + 1),
     }
+}
+
+/// A title as the name of a file; may be empty.
+pub(super) fn plain_name(title: &str) -> String {
+    let name: String = title
+        .chars()
+        .map(|letter| match letter {
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
+            letter if letter.is_control() => '_',
+            letter => letter,
+        })
+        .take(100)
+        .collect();
+    // A name that begins with a dot is hidden on some systems.
+    name.trim().trim_start_matches('.').to_owned()
 }
 
 /// `?download=1`: save it, do not show it.
@@ -194,7 +200,7 @@ fn moved(address: &str) -> Response {
 
 /// `attachment; filename="…"; filename*=UTF-8''…` (RFC 6266 §4.3): the plain name for old clients, the
 /// other for the rest.
-fn disposition(kind: &'static str, file_name: &str) -> HeaderValue {
+pub(super) fn disposition(kind: &'static str, file_name: &str) -> HeaderValue {
     let plain: String = file_name
         .chars()
         .map(|letter| match letter {

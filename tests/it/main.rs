@@ -37,4 +37,6 @@ mod start;
 mod store_contract;
 mod survive;
 mod tls;
+mod tus;
+mod uploads;
 mod videos;

@@ -25,9 +25,11 @@ use crate::av::{
 };
 use crate::base::{Clock, Events, IdMaker, Secret, Tasks, UserId};
 use crate::live::{Deps, Lives, Media, PublishRequest, Publisher};
+use crate::media::{self, Medias};
 use crate::objects::Directory;
 use crate::rendition::Places;
 use crate::store::{self, Role, Store};
+use crate::uploads::{self, Uploads};
 
 const PASSWORD: &str = "un mot de passe";
 const VIEWER: Peer = Peer {
@@ -120,14 +122,35 @@ impl House {
             store.clone(),
             lives.sending().clone(),
             jobs,
-            clock,
-            ids,
+            clock.clone(),
+            ids.clone(),
         );
+        let medias = Medias::new(media::Deps {
+            config: media::Config::default(),
+            store: store.clone(),
+            objects: Directory::open(folder.path().join("objects"))
+                .unwrap()
+                .into(),
+            videos: videos.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        });
+        let uploads = Uploads::new(uploads::Deps {
+            config: uploads::Config::default(),
+            store: store.clone(),
+            folder: folder.path().join("uploads"),
+            medias: medias.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tasks: tasks.clone(),
+        });
         let services = Services {
             lives,
             videos,
             accounts,
             store,
+            medias,
+            uploads,
             stopping: tokio_util::sync::CancellationToken::new(),
             metrics: Arc::new(|| "griot_up 1\n".to_owned()),
         };

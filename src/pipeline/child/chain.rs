@@ -36,11 +36,7 @@ impl Home {
     }
 
     /// The same behind a pad of the demuxer.
-    pub(super) fn add_behind(
-        &self,
-        pad: &gst::Pad,
-        chain: &[gst::Element],
-    ) -> Result<(), Trouble> {
+    pub(super) fn add_behind(&self, pad: &gst::Pad, chain: &[gst::Element]) -> Result<(), Trouble> {
         self.add(chain)?;
         let entry = chain.first().and_then(|first| first.static_pad("sink"));
         let entry = entry.ok_or_else(|| Trouble::Failed("a chain without a sink".to_owned()))?;

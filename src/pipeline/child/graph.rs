@@ -40,8 +40,12 @@ impl Graph {
             .collect();
         let mut context = gst::ParseContext::new();
         let flags = gst::ParseFlags::FATAL_ERRORS;
-        let made =
-            gst::parse::bin_from_description_full(&code.join("\n"), true, Some(&mut context), flags);
+        let made = gst::parse::bin_from_description_full(
+            &code.join("\n"),
+            true,
+            Some(&mut context),
+            flags,
+        );
         let failed = |why: String| Trouble::Failed(format!("{}: {why}", self.name));
         let made = made.map_err(|error| {
             let missing = context.missing_elements().join(", ");
@@ -103,8 +107,10 @@ mod tests {
         buffers
     }
 
-    const PICTURES: &str = "videotestsrc num-buffers=25 ! video/x-raw,width=320,height=180,framerate=25/1";
-    const SOUNDS: &str = "audiotestsrc num-buffers=47 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=1";
+    const PICTURES: &str =
+        "videotestsrc num-buffers=25 ! video/x-raw,width=320,height=180,framerate=25/1";
+    const SOUNDS: &str =
+        "audiotestsrc num-buffers=47 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=1";
 
     #[test]
     fn each_graph_of_pictures_runs_and_loses_none() {

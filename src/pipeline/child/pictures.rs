@@ -142,7 +142,10 @@ fn time_of(sample: &gst::Sample) -> Option<u64> {
 }
 
 fn say(sample: &gst::Sample, index: u32, link: &Link) -> bool {
-    let Some(jpeg) = sample.buffer().and_then(|buffer| buffer.map_readable().ok()) else {
+    let Some(jpeg) = sample
+        .buffer()
+        .and_then(|buffer| buffer.map_readable().ok())
+    else {
         return false;
     };
     link.send(&Message::Picture {

@@ -141,7 +141,10 @@ fn pictures(
     let fraction = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let steady = gst::Caps::builder("video/x-raw")
         .field("format", "I420")
-        .field("framerate", gst::Fraction::new(fraction(frames), fraction(seconds)))
+        .field(
+            "framerate",
+            gst::Fraction::new(fraction(frames), fraction(seconds)),
+        )
         .build();
     named(&upright, "steady")?.set_property("caps", steady);
     let tee = make("tee")?;
