@@ -255,7 +255,6 @@ fn check_run(
         path: run.path.clone(),
         live: None,
         media: None,
-        media: None,
         text,
         remedy,
     };
@@ -424,7 +423,6 @@ async fn orphans(
             path: row,
             live: None,
             media: None,
-            media: None,
             remedy: Some(if in_spool {
                 Remedy::RemoveSpooled(path.clone())
             } else {
@@ -463,7 +461,6 @@ async fn half_sent(
             kind: Kind::Orphan,
             path: format!("upload:{path}"),
             live: None,
-            media: None,
             media: None,
             text: format!("no row names an upload of {path}"),
             remedy: Some(Remedy::Abort(path, UploadId(id))),

@@ -39,7 +39,7 @@ pub struct NewRendition {
     pub rendition: String,
     /// What its frames are.
     pub tracks: TrackSet,
-    /// Pictures per second, where they come at a stable rate.
+    /// Pictures per second, where they are said to come at a stable rate: believed as far as they do.
     pub frame_rate: Option<f64>,
 }
 
@@ -271,13 +271,13 @@ impl RunWriter {
         Ok(())
     }
 
-    /// As it was told, or the mean of what came.
+    /// The mean of what came; as it was told when that was a single picture.
     fn frame_rate(&self) -> Option<f64> {
-        let told = self.new.frame_rate;
-        told.or_else(|| {
+        let mean = || {
             let seconds = Ticks(self.last - self.first?).seconds(Timescale::VIDEO);
             let pictures = u32::try_from(self.pictures.checked_sub(1)?).ok()?;
             (seconds > 0.0).then(|| f64::from(pictures) / seconds)
-        })
+        };
+        mean().or(self.new.frame_rate)
     }
 }

@@ -18,6 +18,7 @@ mod disk;
 mod docs;
 mod doctor;
 mod encoders;
+mod films;
 mod fuzz;
 mod hls_rules;
 mod hostile;
