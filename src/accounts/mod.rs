@@ -6,6 +6,7 @@
 mod error;
 mod new_account;
 mod password;
+mod profile;
 mod seal;
 mod service;
 mod stream_keys;
@@ -14,5 +15,6 @@ mod token;
 pub use error::{AccountsError, FieldProblem, TokenClass};
 pub use new_account::NewAccount;
 pub use password::PasswordCost;
+pub use profile::ProfileChange;
 pub use service::{Accounts, Caller, LoggedIn};
 pub use token::Tokens;

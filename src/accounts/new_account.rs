@@ -79,7 +79,7 @@ impl NewAccount {
     }
 }
 
-fn of_username(username: &str) -> Option<FieldProblem> {
+pub(super) fn of_username(username: &str) -> Option<FieldProblem> {
     let allowed = |c: char| c.is_alphanumeric() || "@.+-_".contains(c);
     required(username)
         .or_else(|| of_text(username, 150))
@@ -87,7 +87,7 @@ fn of_username(username: &str) -> Option<FieldProblem> {
 }
 
 /// Something before one `@`, and behind it words with points between: what a mail server may take.
-fn of_email(email: &str) -> Option<FieldProblem> {
+pub(super) fn of_email(email: &str) -> Option<FieldProblem> {
     let plausible = email.split_once('@').is_some_and(|(local, domain)| {
         let label = |label: &str| {
             !label.is_empty()
@@ -114,7 +114,7 @@ pub(super) fn of_password(password: Option<&Secret>) -> Option<FieldProblem> {
         .or_else(|| (password.chars().count() < 8).then_some(FieldProblem::TooShort(8)))
 }
 
-fn of_phone(phone: &str) -> Option<FieldProblem> {
+pub(super) fn of_phone(phone: &str) -> Option<FieldProblem> {
     if phone.is_empty() {
         return None;
     }
@@ -126,13 +126,13 @@ fn of_phone(phone: &str) -> Option<FieldProblem> {
         .or_else(|| malformed_unless(length_fits && digits.bytes().all(|b| b.is_ascii_digit())))
 }
 
-fn of_date(date: Option<&str>) -> Option<FieldProblem> {
+pub(super) fn of_date(date: Option<&str>) -> Option<FieldProblem> {
     let format = format_description!("[year]-[month]-[day]");
     date.and_then(|date| malformed_unless(time::Date::parse(date, format).is_ok()))
 }
 
 /// PostgreSQL takes no NUL in a text.
-fn of_text(text: &str, most: usize) -> Option<FieldProblem> {
+pub(super) fn of_text(text: &str, most: usize) -> Option<FieldProblem> {
     if text.chars().count() > most {
         return Some(FieldProblem::TooLong(most));
     }

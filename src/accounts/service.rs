@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::new_account::{Checked, of_password};
 use super::password::Passwords;
+use super::profile::{of_row, search_text};
 use super::seal::Seal;
 use super::token::{Issued, TokenKeys};
-use super::{AccountsError, FieldProblem, NewAccount, PasswordCost, TokenClass, Tokens};
+use super::{AccountsError, NewAccount, PasswordCost, TokenClass, Tokens};
 use crate::base::{Clock, IdMaker, Secret, UserId};
-use crate::store::{NewUser, RefreshToken, Role, Store, StoreError, User};
+use crate::store::{NewUser, RefreshToken, Role, Store, User};
 
 /// Members' accounts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,6 +95,7 @@ impl Accounts {
     /// `Fields` for whatever the contract refuses, a taken name or address, an unknown quartier; `Store`.
     pub async fn create_user(&self, new: NewAccount) -> Result<User, AccountsError> {
         let Checked { account, password } = new.check().map_err(AccountsError::Fields)?;
+        let search = search_text(&account.username, &account.first_name, &account.last_name);
         let row = NewUser {
             id: UserId(self.ids.next()),
             password_hash: self.passwords.hash(&password).await?,
@@ -106,18 +108,26 @@ impl Accounts {
             bio: account.bio,
             quartier_id: account.quartier_id,
             role: account.role.unwrap_or(Role::User),
+            search,
             at: self.clock.now(),
         };
-        let refused = |field, problem| AccountsError::Fields(vec![(field, problem)]);
+        self.store.create_user(&row).await.map_err(of_row)
+    }
+
+    /// Makes an account for whoever asks, and logs them in.
+    ///
+    /// # Errors
+    /// As [`Accounts::create_user`].
+    pub async fn register(&self, new: NewAccount) -> Result<LoggedIn, AccountsError> {
+        let user = self.create_user(NewAccount { role: None, ..new }).await?;
+        let issued = self.tokens.issue(user.id)?;
         self.store
-            .create_user(&row)
-            .await
-            .map_err(|error| match error {
-                StoreError::Conflict("users.username") => refused("username", FieldProblem::Taken),
-                StoreError::Conflict("users.email") => refused("email", FieldProblem::Taken),
-                StoreError::NotFound => refused("quartier", FieldProblem::Unknown),
-                other => AccountsError::Store(other),
-            })
+            .save_refresh_token(&refresh_row(&issued, user.id))
+            .await?;
+        Ok(LoggedIn {
+            user,
+            tokens: issued.tokens,
+        })
     }
 
     /// Checks a password and hands out tokens. Takes as long for an unknown address as for a wrong password.
@@ -298,6 +308,7 @@ fn refresh_row(issued: &Issued, user: UserId) -> RefreshToken {
 mod tests {
     use std::time::Duration;
 
+    use super::super::FieldProblem;
     use super::*;
     use crate::base::{ErrorKind, Timestamp};
 

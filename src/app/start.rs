@@ -140,7 +140,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         ingest: Tasks::default(),
         lives: live_tasks,
         uploads: upload_tasks,
-        workers: Workers::start(
+        workers: Workers::start_in_server(
             &rooms.jobs,
             work::registry(&places, &videos),
             config.jobs.clone(),
@@ -164,6 +164,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         videos,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
+        jobs: server.rooms.jobs.clone(),
         medias,
         uploads,
         stopping: server.stopping.clone(),

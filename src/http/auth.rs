@@ -1,4 +1,4 @@
-//! Log-in, tokens and the member's own profile (contract §1.1).
+//! Log-in, tokens and stream keys (contract §1.1).
 
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -11,18 +11,15 @@ use super::extract::{Fields, Member};
 use super::language::Language;
 use super::links::Links;
 use super::router::App;
-use super::words;
+use super::{member, users, words};
 use crate::accounts::{AccountsError, TokenClass, Tokens};
 use crate::base::{ErrorKind, Secret};
-use crate::geo;
-use crate::store::{Role, User};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/users/login", post(login))
         .route("/api/users/logout", post(logout))
         .route("/api/token/refresh", post(refresh))
-        .route("/api/users/my-profile", get(my_profile))
         .route(
             "/api/users/my-profile/stream-key",
             get(stream_key).post(rotate_stream_key),
@@ -44,6 +41,7 @@ impl From<AccountsError> for Problem {
             AccountsError::WrongCredentials => {
                 Self::from(ErrorKind::Unauthenticated).saying(words::LOGIN_WRONG)
             }
+            AccountsError::Fields(fields) => users::refused(fields),
             _ => Self::from_failure(error.kind(), &error),
         }
     }
@@ -76,7 +74,7 @@ async fn login(
         .await
         .map_err(|error| Problem::from(error).by_hand())?;
     Ok(Json(json!({
-        "user": profile(&app, &links, &entered.user).await?,
+        "user": member::whole(&app, &links, &entered.user).await?,
         "tokens": pair(&entered.tokens),
         "message": words::LOGGED_IN.say(language),
     })))
@@ -126,14 +124,6 @@ async fn logout(
     Ok(Json(json!({"message": words::LOGGED_OUT.say(language)})))
 }
 
-async fn my_profile(
-    State(app): State<App>,
-    Member(caller): Member,
-    links: Links,
-) -> Result<Json<Value>, Problem> {
-    Ok(Json(profile(&app, &links, &caller.user).await?))
-}
-
 async fn stream_key(
     State(app): State<App>,
     Member(caller): Member,
@@ -172,53 +162,8 @@ pub(super) fn encoder_settings(app: &App, key: &Secret) -> Map<String, Value> {
         .collect()
 }
 
-fn pair(tokens: &Tokens) -> Value {
+pub(super) fn pair(tokens: &Tokens) -> Value {
     json!({"refresh": tokens.refresh.expose(), "access": tokens.access.expose()})
-}
-
-/// The User object, all 24 keys: for the member alone (contract §1.1).
-async fn profile(app: &App, links: &Links, user: &User) -> Result<Value, Problem> {
-    let quartier = match user.quartier_id {
-        Some(id) => app.services().store.quartier(id).await?,
-        None => None,
-    };
-    let location = match &quartier {
-        Some(quartier) => geo::location_info(quartier),
-        // A value and not a message: the same in both languages.
-        None => words::NO_LOCATION.say(Language::French).to_owned(),
-    };
-    let full_name = format!("{} {}", user.first_name, user.last_name);
-    let full_name = match full_name.trim() {
-        "" => user.username.as_str(),
-        name => name,
-    };
-    Ok(json!({
-        "id": user.id,
-        "username": user.username,
-        "email": user.email,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "full_name": full_name,
-        "phone_number": user.phone_number,
-        "date_of_birth": user.date_of_birth,
-        "bio": user.bio,
-        "profile_picture": links.media(user.profile_picture.as_deref()),
-        "quartier": user.quartier_id,
-        "role": user.role.as_str(),
-        "is_verified": user.is_verified,
-        "is_geographically_verified": user.is_geographically_verified,
-        "location_info": location,
-        "is_ambassador": user.role == Role::Ambassador,
-        "is_admin": user.role == Role::Admin,
-        // Following is outside the contract (§8): the keys stay, the numbers are constant.
-        "followers_count": 0,
-        "following_count": 0,
-        "is_following": false,
-        "can_follow": false,
-        "date_joined": user.date_joined,
-        "last_login": user.last_login,
-        "is_active": user.is_active,
-    }))
 }
 
 #[cfg(test)]

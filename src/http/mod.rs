@@ -28,6 +28,7 @@ mod media;
 mod media_api;
 mod media_files;
 mod media_view;
+mod member;
 mod page;
 mod pages;
 mod range;
@@ -39,6 +40,7 @@ mod taken;
 mod tests;
 mod tus;
 mod uploads;
+mod users;
 mod videos;
 mod words;
 
@@ -59,6 +61,8 @@ pub struct Services {
     pub videos: crate::media::video::Videos,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
+    /// Work that outlives a request.
+    pub jobs: crate::jobs::Jobs,
     /// Members' images and videos.
     pub medias: crate::media::Medias,
     /// What members send.

@@ -29,7 +29,7 @@ use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
 use super::{
     Services, auth, geo, headers, health, hls, live, live_recording, media_api, media_files, page,
-    recordings, tus, uploads, videos, words,
+    recordings, tus, uploads, users, videos, words,
 };
 use crate::base::{ErrorKind, UserId};
 
@@ -45,6 +45,8 @@ const GZIP_ABOVE: u64 = 800;
 const REQUESTS_PER_MINUTE: usize = 100;
 /// Contract §1.10, "auth".
 const LOGINS_PER_MINUTE: usize = 10;
+/// The same for new accounts, of one address.
+const REGISTRATIONS_PER_MINUTE: usize = 10;
 /// Contract §1.10, "media upload".
 const FORM_UPLOADS_PER_MINUTE: usize = 20;
 /// Uploads that a member may begin by tus; a client that resumes begins none.
@@ -62,6 +64,7 @@ struct Shared {
     fallback_host: String,
     requests: SlidingWindow<IpAddr>,
     logins: SlidingWindow<(IpAddr, u64)>,
+    registrations: SlidingWindow<IpAddr>,
     form_uploads: SlidingWindow<UserId>,
     tus_uploads: SlidingWindow<UserId>,
     /// Attempts are counted by a keyed hash: no e-mail address is kept.
@@ -116,6 +119,19 @@ impl App {
     }
 }
 
+impl App {
+    /// Counts an attempt to register; 429 when there were too many from this address.
+    pub(super) fn admit_registration(&self, client: Client) -> Result<(), Problem> {
+        if !self.config().rate_limits {
+            return Ok(());
+        }
+        self.0
+            .registrations
+            .admit(client_key(client.address))
+            .map_err(|wait| Problem::from(ErrorKind::Exhausted).retry_after(wait))
+    }
+}
+
 /// The front door: takes any request and always answers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Front {
@@ -134,6 +150,7 @@ impl Front {
             fallback_host: local.to_string(),
             requests: SlidingWindow::new(REQUESTS_PER_MINUTE, MINUTE),
             logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
+            registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
             form_uploads: SlidingWindow::new(FORM_UPLOADS_PER_MINUTE, MINUTE),
             tus_uploads: SlidingWindow::new(UPLOADS_PER_MINUTE, MINUTE),
             email_key: RandomState::new(),
@@ -305,6 +322,7 @@ fn brings_a_file(path: &str) -> bool {
 fn api(app: App) -> Router {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(live::routes())
         .merge(geo::routes())
         .merge(health::routes())

@@ -28,7 +28,7 @@ const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str =
     "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration";
 /// Bytes of `Upload-Metadata`: a name, a type, a title and a description.
-const METADATA_BYTES: usize = 32 << 10;
+const METADATA_BYTES: usize = 8 << 10;
 /// The largest integer that clients in JavaScript read exactly.
 const LENGTH_MAX: u64 = (1 << 53) - 1;
 

@@ -60,6 +60,28 @@ sentences! {
     TOO_LONG_5000 = "Ce champ est limité à 5000 caractères." / "No more than 5000 characters are allowed here.";
     UNKNOWN_STATUS = "Choisissez « live » ou « ended »." / "Choose “live” or “ended”.";
 
+    NOT_A_FILE = "Un fichier est attendu." / "A file is expected.";
+    PICTURE_TOO_LARGE = "La photo de profil est limitée à 5 Mo." / "A profile picture may have 5 MB at most.";
+    PICTURE_UNKNOWN_TYPE = "Choisissez une image JPEG, PNG, GIF ou WebP." / "Choose a JPEG, PNG, GIF or WebP image.";
+    NOT_AN_ID = "Un identifiant entier est attendu." / "A whole number is expected as id.";
+    TOO_LONG = "Ce texte est trop long." / "This text is too long.";
+    TOO_LONG_17 = "Ce champ est limité à 17 caractères." / "No more than 17 characters are allowed here.";
+    TOO_LONG_150 = "Ce champ est limité à 150 caractères." / "No more than 150 characters are allowed here.";
+    TOO_LONG_254 = "Ce champ est limité à 254 caractères." / "No more than 254 characters are allowed here.";
+    TOO_LONG_500 = "Ce champ est limité à 500 caractères." / "No more than 500 characters are allowed here.";
+    TEXT_FORM = "Ce texte contient un caractère interdit." / "This text holds a character that it may not have.";
+
+    REGISTERED = "Inscription réussie" / "Registered";
+    PROFILE_CHANGED = "Profil mis à jour avec succès" / "The profile is up to date";
+    PASSWORDS_DIFFER = "Les mots de passe ne correspondent pas." / "The passwords do not match.";
+    PASSWORD_SHORT = "Le mot de passe doit comporter au moins 8 caractères." / "The password must have at least 8 characters.";
+    USERNAME_TAKEN = "Ce nom d’utilisateur est déjà pris." / "This user name is taken.";
+    USERNAME_FORM = "Lettres, chiffres et @ . + - _ uniquement." / "Letters, digits and @ . + - _ only.";
+    EMAIL_TAKEN = "Un compte existe déjà avec cette adresse e-mail." / "There is an account with this e-mail address already.";
+    EMAIL_FORM = "Saisissez une adresse e-mail valide." / "Enter a valid e-mail address.";
+    PHONE_FORM = "Saisissez un numéro de 9 à 15 chiffres, comme +224620000000." / "Enter a number of 9 to 15 digits, like +224620000000.";
+    DATE_FORM = "Saisissez une date au format AAAA-MM-JJ." / "Enter a date as YYYY-MM-DD.";
+    NO_SUCH_QUARTIER = "Ce quartier n’existe pas." / "There is no such quartier.";
     LOGGED_IN = "Connexion réussie" / "Logged in";
     LOGGED_OUT = "Déconnexion réussie" / "Logged out";
     LOGIN_FIELDS = "L’adresse e-mail et le mot de passe sont requis." / "E-mail address and password are required.";

@@ -236,6 +236,7 @@ mod tests {
             bio: String::new(),
             quartier_id: Some(11),
             role: Role::User,
+            search: String::new(),
             at: AT,
         };
         store.create_user(&mariam).await.unwrap();

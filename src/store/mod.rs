@@ -49,4 +49,4 @@ pub use sessions::{NewSession, PublishSession};
 pub use stream_keys::StreamKey;
 pub use tokens::RefreshToken;
 pub use uploads::{Admission, NewUpload, Room, Upload, UploadDoor, UploadState};
-pub use users::{NewUser, Role, User};
+pub use users::{NewUser, Role, User, UserChange};

@@ -1,7 +1,8 @@
 //! Members.
 
-use super::db::{one, read, sql, unsigned, write};
-use super::{Store, StoreError};
+use super::db::{in_tx, one, read, sql, unsigned, write};
+use super::jobs::Enqueue;
+use super::{NewJob, Page, Store, StoreError};
 use crate::base::{Secret, Timestamp, UserId};
 
 /// What a member may do beyond their own things (contract §1.1).
@@ -81,16 +82,56 @@ pub struct NewUser {
     pub quartier_id: Option<i64>,
     /// What the member may do.
     pub role: Role,
+    /// User name, first and last name, folded: what a search looks at.
+    pub search: String,
     /// Now.
     pub at: Timestamp,
+}
+
+/// What is changed of a member's row; `None` leaves a column as it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// Unique.
+    pub username: Option<String>,
+    /// Unique; lower case.
+    pub email: Option<String>,
+    /// May be empty.
+    pub first_name: Option<String>,
+    /// May be empty.
+    pub last_name: Option<String>,
+    /// May be empty.
+    pub phone_number: Option<String>,
+    /// `YYYY-MM-DD`; `Some(None)` takes it away.
+    pub date_of_birth: Option<Option<String>>,
+    /// May be empty.
+    pub bio: Option<String>,
+    /// `Some(None)` takes it away.
+    pub quartier_id: Option<Option<i64>>,
+    /// As in [`NewUser`], of the row as it is to be.
+    pub search: String,
 }
 
 sql! {
     INSERT = "insert into users (id, username, email, password_hash, first_name, last_name, phone_number,
             date_of_birth, bio, quartier_id, role, is_verified, is_geographically_verified, is_active,
-            date_joined, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, false, true, $12, $12)
+            date_joined, updated_at, search)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, false, true, $12, $12, $13)
         returning *";
+    CHANGE = "update users set username = coalesce($2, username), email = coalesce($3, email),
+            first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
+            phone_number = coalesce($6, phone_number), bio = coalesce($7, bio),
+            date_of_birth = case when $8 then $9 else date_of_birth end,
+            quartier_id = case when $10 then $11 else quartier_id end, search = $12, updated_at = $13
+        where id = $1 returning *";
+    SET_PICTURE = "update users set profile_picture = $3, updated_at = $4
+        where id = $1 and coalesce(profile_picture, '') = $2 returning *";
+    PICTURE = "select updated_at from users where profile_picture = $1";
+    // Folded texts hold no sign that LIKE knows.
+    SEARCH = "select * from users where is_active and (search like '%' || $1 || '%' or email = $2)
+        order by id limit $3 offset $4";
+    SEARCH_COUNT = "select count(*) from users
+        where is_active and (search like '%' || $1 || '%' or email = $2)";
+    NEIGHBOURS = "select count(*) from users where is_active and quartier_id = $1 and id <> $2";
     BY_ID = "select * from users where id = $1";
     BY_EMAIL = "select * from users where email = $1";
     BY_USERNAME = "select * from users where username = $1";
@@ -122,9 +163,118 @@ impl Store {
             .bind(new.quartier_id)
             .bind(new.role)
             .bind(new.at)
+            .bind(&new.search)
             .fetch_one(pool)
             .await)?;
         Ok(row)
+    }
+
+    /// Changes what `change` names, all of it or nothing; answers the row as it is now.
+    ///
+    /// # Errors
+    /// `Conflict("users.email" | "users.username")`; `NotFound` for an unknown member or quartier.
+    pub async fn change_user(
+        &self,
+        id: UserId,
+        change: &UserChange,
+        at: Timestamp,
+    ) -> Result<User, StoreError> {
+        Ok(write!(self, pool => sqlx::query_as(CHANGE)
+            .bind(id)
+            .bind(&change.username)
+            .bind(&change.email)
+            .bind(&change.first_name)
+            .bind(&change.last_name)
+            .bind(&change.phone_number)
+            .bind(&change.bio)
+            .bind(change.date_of_birth.is_some())
+            .bind(change.date_of_birth.as_ref().and_then(Option::as_ref))
+            .bind(change.quartier_id.is_some())
+            .bind(change.quartier_id.flatten())
+            .bind(&change.search)
+            .bind(at)
+            .fetch_one(pool)
+            .await)?)
+    }
+
+    /// Replaces the profile picture `old` by `new`, and enqueues `then` with it: what has to be done about `old`.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown member, or one whose picture is another by now: nothing was changed.
+    pub async fn set_profile_picture(
+        &self,
+        id: UserId,
+        old: Option<&str>,
+        new: Option<&str>,
+        then: Option<&NewJob>,
+        at: Timestamp,
+    ) -> Result<User, StoreError> {
+        let row = in_tx!(self, tx => {
+            let row: User = sqlx::query_as(SET_PICTURE)
+                .bind(id)
+                .bind(old.unwrap_or_default())
+                .bind(new)
+                .bind(at)
+                .fetch_one(&mut *tx)
+                .await?;
+            if let Some(job) = then {
+                (*tx).enqueue(job).await?;
+            }
+            row
+        });
+        Ok(row)
+    }
+
+    /// Since when at the latest a member has the profile picture at this path; `None` when nobody has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn portrait_since(&self, path: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_scalar(PICTURE).bind(path).fetch_optional(pool).await)?)
+    }
+
+    /// One page of enabled accounts whose folded names hold `names` or whose address is `email`, oldest first.
+    /// `page` counts from 1.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn search_users(
+        &self,
+        names: Option<&str>,
+        email: &str,
+        page: u32,
+        page_size: u32,
+    ) -> Result<Page<User>, StoreError> {
+        let skip = i64::from(page.saturating_sub(1)) * i64::from(page_size);
+        let count: i64 = read!(self, pool => sqlx::query_scalar(SEARCH_COUNT)
+            .bind(names)
+            .bind(email)
+            .fetch_one(pool)
+            .await)?;
+        let rows = read!(self, pool => sqlx::query_as(SEARCH)
+            .bind(names)
+            .bind(email)
+            .bind(i64::from(page_size))
+            .bind(skip)
+            .fetch_all(pool)
+            .await)?;
+        Ok(Page {
+            rows,
+            total: unsigned(count),
+        })
+    }
+
+    /// How many enabled accounts but this one are in the quartier.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_neighbours(&self, id: UserId, quartier: i64) -> Result<u64, StoreError> {
+        let count: i64 = read!(self, pool => sqlx::query_scalar(NEIGHBOURS)
+            .bind(quartier)
+            .bind(id)
+            .fetch_one(pool)
+            .await)?;
+        Ok(unsigned(count))
     }
 
     /// The member with this id.

@@ -14,6 +14,8 @@ mod holds;
 mod judge;
 mod service;
 mod spool;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 pub use append::{Append, Incoming};

@@ -5,6 +5,7 @@ mod delivery;
 mod lives;
 mod passage;
 mod socket;
+mod users;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -121,7 +122,7 @@ impl House {
             crate::pipeline::Host::new(host),
             store.clone(),
             lives.sending().clone(),
-            jobs,
+            jobs.clone(),
             clock.clone(),
             ids.clone(),
         );
@@ -149,6 +150,7 @@ impl House {
             videos,
             accounts,
             store,
+            jobs,
             medias,
             uploads,
             stopping: tokio_util::sync::CancellationToken::new(),

@@ -73,6 +73,116 @@ pub(super) async fn users_change(url: &str) {
     assert!(is_not_found(&store.set_last_login(nobody, AT).await));
 }
 
+pub(super) async fn a_profile_changes_in_part_and_members_are_found(url: &str) {
+    let store = furnished(url).await;
+    let before = store.user(AWA).await.unwrap().unwrap();
+    let change = UserChange {
+        username: Some("awa_2".to_owned()),
+        date_of_birth: Some(None),
+        search: "awa 2 helene".to_owned(),
+        ..UserChange::default()
+    };
+    let after = store.change_user(AWA, &change, LATER).await.unwrap();
+    let mut expected = before.clone();
+    expected.username = "awa_2".to_owned();
+    expected.date_of_birth = None;
+    expected.updated_at = LATER;
+    assert_eq!(after, expected);
+    assert_eq!(store.user(AWA).await.unwrap(), Some(expected));
+    let change = UserChange {
+        email: Some("a@example.org".to_owned()),
+        first_name: Some("A".to_owned()),
+        last_name: Some("B".to_owned()),
+        phone_number: Some(String::new()),
+        date_of_birth: Some(Some("2000-02-29".to_owned())),
+        bio: Some("C".to_owned()),
+        quartier_id: Some(None),
+        search: "awa 2 a b".to_owned(),
+        ..UserChange::default()
+    };
+    let after = store.change_user(AWA, &change, LATER).await.unwrap();
+    assert_eq!(
+        (after.username.as_str(), after.email.as_str()),
+        ("awa_2", "a@example.org")
+    );
+    assert_eq!(
+        (after.first_name.as_str(), after.last_name.as_str()),
+        ("A", "B")
+    );
+    assert_eq!((after.phone_number.as_str(), after.bio.as_str()), ("", "C"));
+    assert_eq!(
+        (after.date_of_birth.as_deref(), after.quartier_id),
+        (Some("2000-02-29"), None)
+    );
+    for (column, taken) in [
+        (
+            "users.username",
+            UserChange {
+                username: Some("binta".to_owned()),
+                ..UserChange::default()
+            },
+        ),
+        (
+            "users.email",
+            UserChange {
+                email: Some("binta@example.org".to_owned()),
+                ..UserChange::default()
+            },
+        ),
+    ] {
+        let refused = store.change_user(AWA, &taken, LATER).await;
+        assert!(
+            matches!(refused, Err(StoreError::Conflict(name)) if name == column),
+            "{refused:?}"
+        );
+    }
+    let nowhere = UserChange {
+        quartier_id: Some(Some(78)),
+        ..UserChange::default()
+    };
+    assert!(is_not_found(&store.change_user(AWA, &nowhere, LATER).await));
+    assert!(is_not_found(
+        &store.change_user(UserId(3), &change, LATER).await
+    ));
+
+    let found = async |names: Option<&str>, email: &str, page, size| {
+        let found = store.search_users(names, email, page, size).await.unwrap();
+        (
+            found.rows.iter().map(|user| user.id).collect::<Vec<_>>(),
+            found.total,
+        )
+    };
+    assert_eq!(found(Some("2 a"), "", 1, 10).await, (vec![AWA], 1));
+    assert_eq!(found(None, "a@example.org", 1, 10).await, (vec![AWA], 1));
+    assert_eq!(found(None, "example", 1, 10).await, (Vec::new(), 0));
+    assert_eq!(found(Some(""), "", 1, 1).await, (vec![BINTA], 2));
+    assert_eq!(found(Some(""), "", 2, 1).await, (vec![AWA], 2));
+    assert_eq!(store.count_neighbours(AWA, ALMAMYA).await.unwrap(), 1);
+    assert_eq!(store.count_neighbours(BINTA, ALMAMYA).await.unwrap(), 0);
+    store.set_active(BINTA, false, LATER).await.unwrap();
+    assert_eq!(store.count_neighbours(AWA, ALMAMYA).await.unwrap(), 0);
+    assert_eq!(found(Some(""), "", 1, 10).await, (vec![AWA], 1));
+}
+
+pub(super) async fn a_picture_is_replaced_with_a_job_or_not_at_all(url: &str) {
+    let store = furnished(url).await;
+    let forget = super::jobs::new_job(1, "object.forget");
+    let set = async |old, new, then| store.set_profile_picture(AWA, old, new, then, LATER).await;
+    assert_eq!(store.portrait_since("p/1.jpg").await.unwrap(), None);
+    let row = set(None, Some("p/1.jpg"), None).await.unwrap();
+    assert_eq!(row.profile_picture.as_deref(), Some("p/1.jpg"));
+    assert_eq!(store.portrait_since("p/1.jpg").await.unwrap(), Some(LATER));
+    for wrong in [None, Some("p/2.jpg")] {
+        let refused = set(wrong, Some("p/3.jpg"), Some(&forget)).await;
+        assert!(is_not_found(&refused), "{wrong:?}");
+    }
+    assert_eq!(store.job(forget.id).await.unwrap(), None);
+    let row = set(Some("p/1.jpg"), None, Some(&forget)).await.unwrap();
+    assert_eq!(row.profile_picture, None);
+    assert_eq!(store.portrait_since("p/1.jpg").await.unwrap(), None);
+    assert!(store.job(forget.id).await.unwrap().is_some());
+}
+
 pub(super) async fn a_stream_key_belongs_to_one_member_and_replaces_the_last(url: &str) {
     let store = furnished(url).await;
     let key = |user_id, hmac: u8| StreamKey {

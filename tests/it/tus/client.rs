@@ -203,7 +203,6 @@ async fn two_hundred_megabytes_arrive_though_the_server_is_killed_three_times() 
 
 #[tokio::test]
 async fn a_stream_of_unknown_length_arrives() {
-    // Pieces that do not come out even, and pieces that do.
-    travel(20_000_001, &["deferred", "3000000"], 0).await;
-    travel(12_000_000, &["deferred", "3000000"], 0).await;
+    // See `tests/tus/send.mjs` for the two kinds of stream on which the client itself hangs.
+    travel(60_000_001, &["deferred", "3000000"], 0).await;
 }
