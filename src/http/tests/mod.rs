@@ -114,7 +114,7 @@ impl House {
             tasks: tasks.clone(),
         });
         let jobs =
-            crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "t".to_owned());
+            crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "here".to_owned());
         let originals = folder.path().join("originals");
         let host = crate::pipeline::Config::in_folder(folder.path().join("pipeline"));
         let videos = crate::media::video::Videos::new(
