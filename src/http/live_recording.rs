@@ -15,8 +15,9 @@ use super::language::Language;
 use super::links::Links;
 use super::media_api::{self, Wanted};
 use super::router::App;
+use super::tus;
 use super::words::{self, Sentence};
-use crate::base::LiveId;
+use crate::base::{LiveId, UserId};
 use crate::live::LiveError;
 use crate::store::{Live, UploadDoor};
 
@@ -37,21 +38,19 @@ async fn upload(
     links: Links,
     request: Request,
 ) -> Result<Response, Problem> {
-    let id: LiveId = id.parse().map_err(|_| Problem::from(LiveError::NotFound))?;
-    let live = app.services().store.live(id).await?;
-    let live = live.ok_or(LiveError::NotFound)?;
-    if live.owner_id != caller.id() {
-        return Err(LiveError::Forbidden.into());
-    }
-    if is_long_over(&live) {
-        let over = Problem::new(StatusCode::NOT_FOUND, words::FILE_LIVE_OVER);
-        return Err(over.by_hand());
-    }
+    let live = match own_live(&app, &id, caller.id()).await {
+        Ok(live) => live,
+        Err(problem) => {
+            // Who sends a file reads no answer before it is sent.
+            tus::linger(&app, request.into_body());
+            return Err(problem);
+        }
+    };
     let language = Language::of(request.headers());
     let wanted = Wanted {
         part: "video",
         door: UploadDoor::Recording,
-        live: Some(id),
+        live: Some(live.id),
         title: live.title,
         says: refuse,
     };
@@ -63,6 +62,21 @@ async fn upload(
         "file_url": links.media_file(&media.public_id, "file.mp4"),
     });
     Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// The live, if this member may still send its recording.
+async fn own_live(app: &App, id: &str, caller: UserId) -> Result<Live, Problem> {
+    let id: LiveId = id.parse().map_err(|_| LiveError::NotFound)?;
+    let live = app.services().store.live(id).await?;
+    let live = live.ok_or(LiveError::NotFound)?;
+    if live.owner_id != caller {
+        return Err(LiveError::Forbidden.into());
+    }
+    if is_long_over(&live) {
+        let over = Problem::new(StatusCode::NOT_FOUND, words::FILE_LIVE_OVER);
+        return Err(over.by_hand());
+    }
+    Ok(live)
 }
 
 fn is_long_over(live: &Live) -> bool {

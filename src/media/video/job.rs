@@ -1,5 +1,8 @@
 //! The two jobs of a video: make it playable, make the rest.
 
+use std::fs::File;
+use std::io;
+
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
@@ -202,7 +205,8 @@ impl Inner {
     /// The first rendition is there: notes what it is, with the poster.
     async fn ready(&self, job: &JobContext, task: &Task, media: &Media) -> Result<(), JobError> {
         job.progress("poster", 0);
-        let file = self.originals.open(media.id).await?;
+        let whole = self.recording(media.id).await?;
+        let file = self.to_draw_from(&whole, media.id).await?;
         let objects = &self.sending.places().objects;
         let duration_ms = task.report.duration_ms;
         let poster = match poster(&self.host, objects, media.id, file, duration_ms).await {
@@ -213,7 +217,6 @@ impl Inner {
                 None
             }
         };
-        let whole = self.recording(media.id).await?;
         let run = whole.runs.iter().find(|run| run.rendition == SOURCE);
         let run = run.ok_or_else(|| anyhow!("the first rendition is gone"))?;
         let change = MediaChange {
@@ -256,7 +259,7 @@ impl Inner {
         let mut new = Vec::new();
         if files.iter().all(|file| file.name != LIST) {
             job.progress("storyboard", 0);
-            let file = self.originals.open(media.id).await?;
+            let file = self.to_draw_from(&whole, media.id).await?;
             let objects = &self.sending.places().objects;
             let duration_ms = task.report.duration_ms;
             new = storyboard(&self.host, objects, media.id, file, duration_ms).await?;
@@ -328,6 +331,19 @@ impl Inner {
             self.complete(task.media, pictures, &[]).await?;
         }
         Ok(self.originals.drop(task.media).await?)
+    }
+
+    /// What pictures are drawn from: the first rendition, which any player can seek in; the file that was sent once that
+    /// has left for a bucket.
+    async fn to_draw_from(&self, whole: &WholeRecording, media: MediaId) -> io::Result<File> {
+        let run = whole.runs.iter().find(|run| run.rendition == SOURCE);
+        let path = run.and_then(|run| self.sending.places().path_of_row(&run.path));
+        if let Some(path) = path
+            && let Ok(file) = tokio::fs::File::open(path).await
+        {
+            return Ok(file.into_std().await);
+        }
+        self.originals.open(media).await
     }
 
     pub(super) async fn recording(&self, media: MediaId) -> anyhow::Result<WholeRecording> {

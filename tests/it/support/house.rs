@@ -95,6 +95,7 @@ impl House {
             bio: String::new(),
             quartier_id: None,
             role: Role::User,
+            search: String::new(),
             at: clock.now(),
         };
         store.create_user(&member).await.expect("a member");
