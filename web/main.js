@@ -8,6 +8,7 @@ const PAGES = [
   { path: /^\/$/, page: () => import('./pages/home.js') },
   { path: /^\/(?:watch|post)\/(\d+)\/?$/, page: () => import('./pages/watch.js') },
   { path: /^\/studio\/?$/, page: () => import('./pages/studio.js') },
+  { path: /^\/library\/?$/, page: () => import('./pages/library.js') },
   { path: /^\/login\/?$/, page: () => import('./pages/login.js') },
 ];
 
@@ -18,7 +19,7 @@ function header() {
   return h('header', { class: 'site' },
     h('a', { class: 'skip', href: '#main' }, t('skip')),
     h('a', { class: 'brand', href: '/' }, mark(), h('span', {}, 'griot')),
-    h('nav', { 'aria-label': t('nav') }, link('/', t('home')), link('/studio', t('studio')), user ? leave : link('/login', t('login'))),
+    h('nav', { 'aria-label': t('nav') }, link('/', t('home')), link('/studio', t('studio')), user && link('/library', t('library')), user ? leave : link('/login', t('login'))),
     h('button', { type: 'button', class: 'plain language', lang: language === 'fr' ? 'en' : 'fr', onclick: switchLanguage },
       h('span', { class: 'long' }, t('otherLanguage')), h('span', { class: 'short', 'aria-hidden': 'true' }, t('otherLanguage').slice(0, 2))));
 }

@@ -7,6 +7,7 @@ const MESSAGES = {
   nav: ['Navigation principale', 'Main navigation'],
   home: ['Directs', 'Lives'],
   studio: ['Studio', 'Studio'],
+  library: ['Médias', 'Media'],
   login: ['Connexion', 'Log in'],
   logout: ['Déconnexion', 'Log out'],
   otherLanguage: ['English', 'Français'],
@@ -37,6 +38,25 @@ const MESSAGES = {
   'viewers.other': ['{count} spectateurs', '{count} viewers'],
   startedAt: ['Commencé le {date}', 'Started on {date}'],
   playedAt: ['Diffusé le {date}', 'Streamed on {date}'],
+
+  // library
+  sendTitle: ['Envoyer des images et des vidéos', 'Send images and videos'],
+  dropHere: ['Déposez vos fichiers ici, ou touchez pour choisir', 'Drop your files here, or tap to choose'],
+  dropHint: ['JPEG, PNG, GIF, WebP, MP4, WebM, QuickTime, AVI. Un envoi interrompu reprend où il en était.', 'JPEG, PNG, GIF, WebP, MP4, WebM, QuickTime, AVI. An interrupted upload goes on where it was.'],
+  waiting: ['En attente…', 'Waiting…'],
+  sending: ['Envoi : {percent} %', 'Sending: {percent} %'],
+  checking: ['Arrivé, vérification…', 'Arrived, being checked…'],
+  processing: ['En préparation…', 'Being prepared…'],
+  sent: ['Envoyé', 'Sent'],
+  cancelled: ['Annulé', 'Cancelled'],
+  libraryShelf: ['Vos médias', 'Your media'],
+  libraryEmpty: ['Vous n’avez encore rien envoyé.', 'You have not sent anything yet.'],
+  untitledMedium: ['Sans titre', 'Untitled'],
+  megabytes: ['{size} Mo', '{size} MB'],
+  delete: ['Supprimer', 'Delete'],
+  deleteNamed: ['Supprimer « {name} »', 'Delete “{name}”'],
+  deleteQuestion: ['Supprimer ce média ?', 'Delete this media?'],
+  deleteConsequence: ['Il disparaît pour tout le monde, sans retour.', 'It is gone for everybody, for good.'],
 
   // states
   ready: ['Pas encore commencé', 'Not begun yet'],

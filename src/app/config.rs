@@ -17,7 +17,7 @@ use super::DataDir;
 use crate::base::Secret;
 use crate::http::{MetricsTo, Network};
 use crate::objects::{self, S3, S3Config};
-use crate::{http, ingest, jobs, live, pipeline, tls};
+use crate::{http, ingest, jobs, live, media, pipeline, tls, uploads};
 
 pub use keys::{Key, keys};
 pub use values::{DatabaseUrl, ObjectsUrl};
@@ -50,6 +50,10 @@ pub struct Config {
     pub objects: Objects,
     /// `[live]`
     pub live: live::Config,
+    /// `[uploads]`
+    pub uploads: uploads::Config,
+    /// `[media]`
+    pub media: media::Config,
     /// `[jobs]`
     pub jobs: jobs::Config,
     /// `[pipeline]`
@@ -320,6 +324,8 @@ impl Default for Config {
             database: Database::default(),
             objects: Objects::default(),
             live: live::Config::default(),
+            uploads: uploads::Config::default(),
+            media: media::Config::default(),
             jobs: jobs::Config::default(),
             pipeline: Pipeline::default(),
         }

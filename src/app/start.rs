@@ -17,8 +17,10 @@ use crate::http;
 use crate::ingest::{self, PublishDoor, RtmpListener};
 use crate::jobs::Workers;
 use crate::live::{self, Lives};
+use crate::media::{self, Medias};
 use crate::rendition::{Places, SpoolRoom};
 use crate::tls::{Acceptor, Certificate, Speaks};
+use crate::uploads::{self, Uploads};
 
 /// How long a stop waits for lives to park: a disk that hangs must not hold it for ever.
 const PARK_WITHIN: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ const PARK_WITHIN: Duration = Duration::from_secs(5);
 const JOBS_WITHIN: Duration = Duration::from_secs(5);
 /// The same for encoders to hear that we stop.
 const PUBLISHERS_WITHIN: Duration = Duration::from_secs(1);
+/// The same for uploads to make durable what has come.
+const UPLOADS_WITHIN: Duration = Duration::from_secs(1);
 /// The same for the database to finish what it was told.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The same for answers under way. All in all a stop ends within ten seconds, whatever hangs.
@@ -41,6 +45,7 @@ pub struct Server {
     rooms: Rooms,
     ingest: Tasks,
     lives: Tasks,
+    uploads: Tasks,
     workers: Workers,
     http: Tasks,
     upkeep: Tasks,
@@ -75,11 +80,28 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         config: live_settings(config, &places)?,
         store: rooms.store.clone(),
         accounts: rooms.accounts.clone(),
-        places,
+        places: places.clone(),
         clock: rooms.clock.clone(),
         ids: rooms.ids.clone(),
         events: Events::default(),
         tasks: live_tasks.clone(),
+    });
+    let upload_tasks = Tasks::default();
+    let medias = Medias::new(media::Deps {
+        config: config.media.clone(),
+        store: rooms.store.clone(),
+        objects: places.objects,
+        clock: rooms.clock.clone(),
+        tasks: upload_tasks.clone(),
+    });
+    let uploads = Uploads::new(uploads::Deps {
+        config: config.uploads.clone(),
+        store: rooms.store.clone(),
+        folder: folder.join("uploads"),
+        medias: medias.clone(),
+        clock: rooms.clock.clone(),
+        ids: rooms.ids.clone(),
+        tasks: upload_tasks.clone(),
     });
     let survived =
         boot::survived(&folder).context("griot.boot in the data folder cannot be read")?;
@@ -87,6 +109,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         .resume(survived)
         .await
         .context("the lives of an earlier run cannot be taken up")?;
+    uploads
+        .resume(survived)
+        .await
+        .context("the uploads of an earlier run cannot be taken up")?;
+    medias.keep_swept();
     boot::server_runs(&folder).context("griot.boot in the data folder cannot be written")?;
 
     let certificate = certificate(config).await?;
@@ -104,7 +131,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         addresses,
         ingest: Tasks::default(),
         lives: live_tasks,
-        workers: Workers::start(
+        uploads: upload_tasks,
+        workers: Workers::start_in_server(
             &rooms.jobs,
             work::registry(&rooms, config)?,
             config.jobs.clone(),
@@ -127,6 +155,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         lives,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
+        jobs: server.rooms.jobs.clone(),
+        medias,
+        uploads,
         stopping: server.stopping.clone(),
         metrics: Arc::new(move || metrics.render()),
     };
@@ -193,6 +224,13 @@ impl Server {
             .is_err()
         {
             tracing::warn!("encoders did not close in time");
+        }
+        // What has come of uploads is on disk, and their senders are told to come again.
+        if timeout(UPLOADS_WITHIN, self.uploads.stop_and_wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("uploads did not stop in time; the next start goes on with them");
         }
         // Viewers get the answers they wait for; `http` bounds that itself.
         self.http.stop_and_wait().await;

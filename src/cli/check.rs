@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{mend, output};
 use crate::app::{Config, DataDir, Rooms};
-use crate::base::{LiveId, RecordingId, RunId};
+use crate::base::{LiveId, MediaId, RecordingId, RunId};
 use crate::fmp4;
 use crate::objects::{Directory, ObjectKey, UploadId};
 use crate::rendition::{Place, Places};
@@ -78,6 +78,8 @@ pub(super) enum Remedy {
 struct Report {
     recordings: usize,
     runs: usize,
+    /// Files of members' media.
+    media_files: usize,
     /// Of all files that a row names.
     bytes: u64,
     /// None: all is well.
@@ -182,6 +184,7 @@ async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
             named.extend(whole.runs.iter().map(|run| run.path.clone()));
         }
     }
+    check_media(store, places, &there, &mut report).await?;
     orphans(store, places, &there, &named, &mut report).await?;
     Ok(report)
 }
@@ -319,6 +322,56 @@ fn boxes(path: &std::path::Path, state: RunState) -> Result<(), String> {
     }
 }
 
+/// Members' media: the object of each file is there, as long as its row says.
+async fn check_media(
+    store: &Store,
+    places: &Places,
+    there: &Inventory,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    for file in store.every_media_file().await? {
+        report.media_files += 1;
+        let noted = u64::try_from(file.bytes).unwrap_or_default();
+        let mut length = there.objects.get(&file.path).copied();
+        if length != Some(noted) {
+            // A server that runs may have made or deleted it since.
+            let files = store.media_files(file.media_id).await?;
+            if !files.contains(&file) {
+                continue;
+            }
+            length = match ObjectKey::parse(&file.path) {
+                Some(key) => places.objects.head(&key).await.ok(),
+                None => None,
+            };
+        }
+        let (kind, text) = match length {
+            Some(length) if length == noted => {
+                report.bytes += length;
+                continue;
+            }
+            Some(length) => (
+                Kind::Length,
+                format!("it has {length} bytes, its row says {noted}"),
+            ),
+            None => (Kind::Missing, "it is not there".to_owned()),
+        };
+        report.problems.push(Problem {
+            kind,
+            path: format!("object:{}", file.path),
+            live: None,
+            text: format!("medium {}, {}: {text}", file.media_id, file.name),
+            remedy: None,
+        });
+    }
+    Ok(())
+}
+
+/// The medium below whose keys an object lies.
+fn medium_of(path: &str) -> Option<MediaId> {
+    let (id, _) = path.strip_prefix("media/")?.split_once('/')?;
+    id.parse().ok()
+}
+
 /// What no row names.
 async fn orphans(
     store: &Store,
@@ -402,6 +455,15 @@ async fn is_named_now(
     in_spool: bool,
 ) -> anyhow::Result<bool> {
     if store.is_named_by_a_run(row).await? {
+        return Ok(true);
+    }
+    if !in_spool && store.portrait_since(path).await?.is_some() {
+        return Ok(true);
+    }
+    // What is being made has no row of its own yet, what is garbage none any more: both have their medium's.
+    if let (false, Some(medium)) = (in_spool, medium_of(path))
+        && store.knows_media(medium).await?
+    {
         return Ok(true);
     }
     // A growing run's file that a crash left among the objects is taken back by the next start.

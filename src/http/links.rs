@@ -60,6 +60,16 @@ impl Links {
         path.map(|path| format!("{}/media/{path}", self.base))
     }
 
+    /// What is fetched of a medium.
+    pub(super) fn media_file(&self, public_id: &str, name: &str) -> String {
+        format!("{}/media/{public_id}/{name}", self.base)
+    }
+
+    /// An upload, as tus clients go on with it.
+    pub(super) fn upload(&self, id: crate::base::UploadId) -> String {
+        format!("{}/api/uploads/{id}/", self.base)
+    }
+
     /// The page on which people watch a live.
     pub(super) fn watch(&self, live: crate::base::LiveId) -> String {
         format!("{}/watch/{live}", self.base)

@@ -24,6 +24,9 @@ mod links;
 mod live;
 mod live_view;
 mod media;
+mod media_api;
+mod media_files;
+mod media_view;
 mod member;
 mod page;
 mod pages;
@@ -34,6 +37,8 @@ mod server;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod tus;
+mod uploads;
 mod users;
 mod words;
 
@@ -52,6 +57,12 @@ pub struct Services {
     pub accounts: crate::accounts::Accounts,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
+    /// Work that outlives a request.
+    pub jobs: crate::jobs::Jobs,
+    /// Members' images and videos.
+    pub medias: crate::media::Medias,
+    /// What members send.
+    pub uploads: crate::uploads::Uploads,
     /// Cancelled when the server begins to stop: it still answers, but is not ready any more.
     pub stopping: tokio_util::sync::CancellationToken,
     /// Renders all metrics in Prometheus' text format.

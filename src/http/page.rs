@@ -24,11 +24,13 @@ pub(super) fn routes() -> Router<App> {
         .route("/watch/{id}", get(page))
         .route("/post/{id}", get(page))
         .route("/studio", get(page))
+        .route("/library", get(page))
         .route("/login", get(page))
         // People and messengers add the slash.
         .route("/watch/{id}/", get(page))
         .route("/post/{id}/", get(page))
         .route("/studio/", get(page))
+        .route("/library/", get(page))
         .route("/login/", get(page))
         .route("/assets/{*path}", get(asset))
 }
@@ -52,6 +54,8 @@ async fn root(language: Language, headers: HeaderMap) -> Response {
                 "refresh": "/api/token/refresh/",
                 "profile": "/api/users/my-profile/",
                 "stream_key": "/api/users/my-profile/stream-key/",
+                "media": "/api/posts/media/",
+                "uploads": "/api/uploads/",
                 "lives": "/api/posts/live/",
                 "live_start": "/api/posts/live/start/",
                 "geography": "/api/geography/regions/",

@@ -90,18 +90,8 @@ async fn find(services: &Services, path: &str) -> Result<(Download, String), Pla
 
 /// `Title 2025-07-23.mp4`; later runs are numbered.
 fn file_name(live: &Live, run: u32) -> String {
-    let title: String = live
-        .title
-        .chars()
-        .map(|letter| match letter {
-            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-            letter if letter.is_control() => '_',
-            letter => letter,
-        })
-        .take(100)
-        .collect();
-    // A name that begins with a dot is hidden on some systems.
-    let title = match title.trim().trim_start_matches('.') {
+    let title = plain_name(&live.title);
+    let title = match title.as_str() {
         "" => "live",
         title => title,
     };
@@ -111,6 +101,21 @@ fn file_name(live: &Live, run: u32) -> String {
         0 => format!("{title} {day}.mp4"),
         run => format!("{title} {day} ({}).mp4", u64::from(run) + 1),
     }
+}
+
+/// A title as the name of a file; may be empty.
+pub(super) fn plain_name(title: &str) -> String {
+    let name: String = title
+        .chars()
+        .map(|letter| match letter {
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
+            letter if letter.is_control() => '_',
+            letter => letter,
+        })
+        .take(100)
+        .collect();
+    // A name that begins with a dot is hidden on some systems.
+    name.trim().trim_start_matches('.').to_owned()
 }
 
 /// `?download=1`: save it, do not show it.
@@ -200,7 +205,7 @@ fn moved(address: &str) -> Response {
 
 /// `attachment; filename="…"; filename*=UTF-8''…` (RFC 6266 §4.3): the plain name for old clients, the
 /// other for the rest.
-fn disposition(kind: &'static str, file_name: &str) -> HeaderValue {
+pub(super) fn disposition(kind: &'static str, file_name: &str) -> HeaderValue {
     let plain: String = file_name
         .chars()
         .map(|letter| match letter {

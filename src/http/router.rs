@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tracing::Instrument;
 
 use super::client::{Client, Peer};
@@ -27,11 +27,16 @@ use super::error::Problem;
 use super::language::Language;
 use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
-use super::{Services, auth, geo, headers, health, hls, live, page, recordings, users, words};
-use crate::base::ErrorKind;
+use super::{
+    Services, auth, geo, headers, health, hls, live, media_api, media_files, page, recordings, tus,
+    uploads, users, words,
+};
+use crate::base::{ErrorKind, UserId};
 
 /// No API request takes longer; most take a thousandth.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The same of one that brings a file: 2 GiB at 200 kbit/s take a day, and uploads are resumable.
+const FILE_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 /// The largest body of an API request that carries no file.
 const BODY_LIMIT: usize = 256 * 1024;
 /// Smaller bodies gain nothing by gzip (contract §1.10).
@@ -42,6 +47,10 @@ const REQUESTS_PER_MINUTE: usize = 100;
 const LOGINS_PER_MINUTE: usize = 10;
 /// The same for new accounts, of one address.
 const REGISTRATIONS_PER_MINUTE: usize = 10;
+/// Contract §1.10, "media upload".
+const FORM_UPLOADS_PER_MINUTE: usize = 20;
+/// Uploads that a member may begin by tus; a client that resumes begins none.
+const UPLOADS_PER_MINUTE: usize = 60;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What handlers share. Cheap to clone.
@@ -56,6 +65,8 @@ struct Shared {
     requests: SlidingWindow<IpAddr>,
     logins: SlidingWindow<(IpAddr, u64)>,
     registrations: SlidingWindow<IpAddr>,
+    form_uploads: SlidingWindow<UserId>,
+    tus_uploads: SlidingWindow<UserId>,
     /// Attempts are counted by a keyed hash: no e-mail address is kept.
     email_key: RandomState,
 }
@@ -74,6 +85,25 @@ impl App {
     /// Addresses as the sender of these headers can follow them.
     pub(super) fn links(&self, headers: &HeaderMap, secure: bool) -> Links {
         Links::of(self.config(), headers, secure, &self.0.fallback_host)
+    }
+
+    /// Counts a file sent by the contract's form; 429 when this member sends too many.
+    pub(super) fn admit_upload(&self, member: UserId) -> Result<(), Problem> {
+        self.admit_member(&self.0.form_uploads, member)
+    }
+
+    /// The same of an upload begun by tus.
+    pub(super) fn admit_tus(&self, member: UserId) -> Result<(), Problem> {
+        self.admit_member(&self.0.tus_uploads, member)
+    }
+
+    fn admit_member(&self, window: &SlidingWindow<UserId>, member: UserId) -> Result<(), Problem> {
+        if !self.config().rate_limits {
+            return Ok(());
+        }
+        window
+            .admit(member)
+            .map_err(|wait| Problem::from(ErrorKind::Exhausted).retry_after(wait))
     }
 
     /// Counts an attempt to log in; 429 when there were too many for this account from this address.
@@ -121,6 +151,8 @@ impl Front {
             requests: SlidingWindow::new(REQUESTS_PER_MINUTE, MINUTE),
             logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
             registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
+            form_uploads: SlidingWindow::new(FORM_UPLOADS_PER_MINUTE, MINUTE),
+            tus_uploads: SlidingWindow::new(UPLOADS_PER_MINUTE, MINUTE),
             email_key: RandomState::new(),
         }));
         Self {
@@ -149,6 +181,10 @@ impl Front {
             let redirect = self.app.config().objects_redirect;
             let response = recordings::answer(services, redirect, method, uri, headers).await;
             (Area::Recording, response)
+        } else if path.starts_with("/media/") {
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let response = media_files::answer(self.app.services(), method, uri, headers).await;
+            (Area::Media, response)
         } else if path == "/api" || path.starts_with("/api/") {
             (Area::Api, self.answer_api(client, request).await)
         } else {
@@ -164,8 +200,16 @@ impl Front {
 
     async fn answer_api(&self, client: Client, mut request: Request<Body>) -> Response {
         let origin = headers::allowed_origin(request.headers());
+        let resumable = tus::is_tus(request.uri().path());
         if headers::is_preflight(request.method(), request.headers()) {
-            return headers::api_preflight(origin);
+            let mut response = headers::api_preflight(origin.clone());
+            if resumable && origin.is_some() {
+                tus::open_preflight(response.headers_mut());
+            }
+            return response;
+        }
+        if resumable {
+            tus::override_method(&mut request);
         }
         let mut response = if let Err(wait) = self.admit(client, request.uri()) {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, words::TOO_MANY_REQUESTS)
@@ -178,6 +222,9 @@ impl Front {
             routed(&self.api, client, request).instrument(span).await
         };
         let headers = response.headers_mut();
+        if resumable {
+            tus::always(headers, origin.is_some());
+        }
         // Answers depend on who asks.
         headers
             .entry(CACHE_CONTROL)
@@ -193,7 +240,9 @@ impl Front {
     fn admit(&self, client: Client, uri: &Uri) -> Result<(), Duration> {
         let shared = &self.app.0;
         // A monitor may ask as often as it likes.
-        if !shared.config.rate_limits || uri.path().starts_with("/api/health") {
+        // A client that resumes over a bad network makes many requests, all with a login.
+        let uncounted = uri.path().starts_with("/api/health") || tus::is_tus(uri.path());
+        if !shared.config.rate_limits || uncounted {
             return Ok(());
         }
         shared.requests.admit(client_key(client.address))
@@ -236,7 +285,13 @@ fn trim_slash(uri: &mut Uri) {
 async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> Response {
     let language = Language::of(request.headers());
     request.extensions_mut().insert(client);
-    let answer = tokio::time::timeout(ANSWER_WITHIN, router.clone().oneshot(request));
+    // A body of gigabytes has deadlines of its own (`uploads/append.rs`).
+    let within = if brings_a_file(request.uri().path()) {
+        FILE_WITHIN
+    } else {
+        ANSWER_WITHIN
+    };
+    let answer = tokio::time::timeout(within, router.clone().oneshot(request));
     let mut response = match answer.await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
@@ -250,6 +305,13 @@ async fn routed(router: &Router, client: Client, mut request: Request<Body>) -> 
     problem.answer(language, response.headers_mut().remove(ALLOW))
 }
 
+/// Whether requests to this path carry files.
+fn brings_a_file(path: &str) -> bool {
+    tus::is_tus(path)
+        || path.starts_with("/api/posts/media/upload")
+        || path.ends_with("/upload-video")
+}
+
 /// Everything below `/api/`, without the slash at the end.
 fn api(app: App) -> Router {
     Router::new()
@@ -258,11 +320,16 @@ fn api(app: App) -> Router {
         .merge(live::routes())
         .merge(geo::routes())
         .merge(health::routes())
+        .merge(media_api::routes())
+        .merge(uploads::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(GZIP_ABOVE)))
+        .layer(CompressionLayer::new().compress_when(
+            // Events are for now, not for when a block is full.
+            SizeAbove::new(GZIP_ABOVE).and(NotForContentType::SSE),
+        ))
         .with_state(app)
 }
 

@@ -60,6 +60,9 @@ sentences! {
     TOO_LONG_5000 = "Ce champ est limité à 5000 caractères." / "No more than 5000 characters are allowed here.";
     UNKNOWN_STATUS = "Choisissez « live » ou « ended »." / "Choose “live” or “ended”.";
 
+    NOT_A_FILE = "Un fichier est attendu." / "A file is expected.";
+    PICTURE_TOO_LARGE = "La photo de profil est limitée à 5 Mo." / "A profile picture may have 5 MB at most.";
+    PICTURE_UNKNOWN_TYPE = "Choisissez une image JPEG, PNG, GIF ou WebP." / "Choose a JPEG, PNG, GIF or WebP image.";
     NOT_AN_ID = "Un identifiant entier est attendu." / "A whole number is expected as id.";
     TOO_LONG = "Ce texte est trop long." / "This text is too long.";
     TOO_LONG_17 = "Ce champ est limité à 17 caractères." / "No more than 17 characters are allowed here.";
@@ -117,6 +120,36 @@ sentences! {
     NO_SUCH_MEDIA = "Ce média n’existe pas ou n’est plus disponible." / "There is no such media, or no longer.";
     MEDIA_NOT_YET = "Le live n’a pas encore commencé." / "The live has not begun yet.";
     TOO_FAR_AHEAD = "La playlist demandée est trop loin dans l’avenir." / "The playlist asked for is too far ahead.";
+
+    MEDIA_NOT_YOURS = "Ce média n’est pas le vôtre." / "This media is not yours.";
+    FILE_MISSING = "Aucun fichier n’a été envoyé." / "No file was submitted.";
+    FILE_NOT_A_FILE = "La donnée envoyée n’est pas un fichier." / "The submitted data was not a file.";
+    FILE_EMPTY = "Le fichier envoyé est vide." / "The submitted file is empty.";
+    FILE_UNKNOWN_TYPE = "Ce n’est ni une image (JPEG, PNG, GIF, WebP) ni une vidéo (MP4, WebM, QuickTime, AVI)." / "This is neither an image (JPEG, PNG, GIF, WebP) nor a video (MP4, WebM, QuickTime, AVI).";
+    FILE_IMAGE_TOO_LARGE = "L’image est trop volumineuse." / "The image is too large.";
+    FILE_VIDEO_TOO_LARGE = "La vidéo est trop volumineuse." / "The video is too large.";
+    FILE_TOO_LARGE = "Le fichier est trop volumineux." / "The file is too large.";
+    FILE_TOO_MANY_PIXELS = "L’image a trop de pixels." / "The image has too many pixels.";
+    FILE_UNREADABLE = "Le fichier est illisible ou endommagé." / "The file cannot be read or is damaged.";
+    FILE_HIDDEN = "Le fichier contient autre chose qu’une image." / "Something other than a picture hides in the file.";
+    FILE_TOO_SLOW = "Le fichier est trop long à décoder." / "The file takes too long to decode.";
+    FILE_NO_VIDEO = "La vidéo ne contient pas d’image." / "The video has no pictures.";
+    FILE_TOO_LONG = "La vidéo est trop longue." / "The video is too long.";
+    FILE_VIDEO_NOT_OFFERED = "Cette version n’accepte pas encore les vidéos." / "This version does not take videos yet.";
+    FILE_LIVE_OVER = "Le live est inconnu ou terminé depuis trop longtemps." / "The live is unknown or has been over for too long.";
+    UPLOAD_OVER_QUOTA = "Votre espace est plein : supprimez des médias." / "Your space is full: delete some media.";
+    UPLOAD_TOO_MANY = "Trop d’envois en cours : terminez-en ou annulez-en." / "Too many uploads under way: finish or cancel some.";
+    UPLOAD_DISK_FULL = "Le serveur n’a plus assez de place. Veuillez réessayer plus tard." / "The server has no room left. Please try again later.";
+    UPLOAD_OFFSET = "L’envoi reprend à un autre endroit." / "The upload stands elsewhere.";
+    UPLOAD_BUSY = "Une autre requête envoie ce fichier." / "Another request sends this file.";
+    UPLOAD_GONE = "Cet envoi n’existe plus." / "This upload is gone.";
+    UPLOAD_LENGTH = "La longueur annoncée est impossible." / "The declared length cannot be.";
+    UPLOAD_CHECKSUM = "La somme de contrôle ne correspond pas." / "The checksum does not match.";
+    UPLOAD_HEADER = "Un en-tête de tus manque ou n’est pas valide." / "A header of tus is missing or not valid.";
+    UPLOAD_VERSION = "Cette version de tus n’est pas prise en charge." / "This version of tus is not supported.";
+    UPLOAD_TYPE = "Le type du contenu doit être application/offset+octet-stream." / "The content type must be application/offset+octet-stream.";
+    UPLOAD_STILL_JUDGED = "Le fichier est arrivé ; il est encore examiné." / "The file has arrived; it is still being looked at.";
+    UPLOAD_METADATA = "Les métadonnées sont trop longues ou illisibles." / "The metadata are too long or not readable.";
 
     NO_LOCATION = "Localisation non renseignée" / "No location given";
     HEALTHY = "Le service fonctionne" / "The service is up";

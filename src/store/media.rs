@@ -210,6 +210,8 @@ sql! {
     GARBAGE = "select * from media where deleted_at is not null order by id limit 100";
     FORGET = "delete from media where id = $1 and deleted_at is not null";
     PROCESSING = "select * from media where state = 'processing' and deleted_at is null order by id";
+    EVERY_FILE = "select * from media_files order by media_id, name";
+    KNOWN = "select count(*) from media where id = $1";
     OF_LIVE = "select * from media where live_id = $1 and deleted_at is null order by id desc";
 }
 
@@ -415,6 +417,24 @@ impl Store {
     /// When the database fails.
     pub async fn processing_media(&self) -> Result<Vec<Media>, StoreError> {
         Ok(read!(self, pool => sqlx::query_as(PROCESSING).fetch_all(pool).await)?)
+    }
+
+    /// Every file of every medium: what `griot check` compares with what is there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn every_media_file(&self) -> Result<Vec<MediaFile>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(EVERY_FILE).fetch_all(pool).await)?)
+    }
+
+    /// Whether there is a row of this medium, garbage or not: then what lies below its keys has an owner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn knows_media(&self, id: MediaId) -> Result<bool, StoreError> {
+        let count: i64 =
+            read!(self, pool => sqlx::query_scalar(KNOWN).bind(id).fetch_one(pool).await)?;
+        Ok(count > 0)
     }
 
     /// Recordings of a live that its owner sent, newest first.

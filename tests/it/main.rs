@@ -37,3 +37,5 @@ mod start;
 mod store_contract;
 mod survive;
 mod tls;
+mod tus;
+mod uploads;

@@ -285,6 +285,102 @@ const KEYS: &[Key] = &[
         apply: |_, text| values::only_for_now("off", text),
     },
     Key {
+        name: "uploads.max_image",
+        default: "10MiB",
+        apply: |config, text| {
+            config.uploads.max_image_bytes = values::byte_size(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.max_video",
+        default: "50MiB",
+        apply: |config, text| {
+            config.uploads.max_video_bytes = values::byte_size(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.max_video_duration",
+        default: "60s",
+        apply: |config, text| {
+            config.uploads.max_video_duration = values::duration(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.tus_max",
+        default: "2GiB",
+        apply: |config, text| {
+            config.uploads.tus_max_bytes = values::byte_size(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.tus_max_image",
+        default: "50MiB",
+        apply: |config, text| {
+            config.uploads.tus_max_image_bytes = values::byte_size(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.tus_max_video_duration",
+        default: "4h",
+        apply: |config, text| {
+            config.uploads.tus_max_video_duration = values::duration(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.quota",
+        default: "20GiB",
+        apply: |config, text| {
+            config.uploads.quota_bytes = values::byte_size(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.open_per_member",
+        default: "20",
+        apply: |config, text| {
+            config.uploads.open_per_member = values::count(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.expire_after",
+        default: "24h",
+        apply: |config, text| {
+            config.uploads.expire_after = values::duration(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "uploads.spool_reserve",
+        default: "2GiB",
+        apply: |config, text| {
+            config.uploads.spool_reserve_bytes = values::byte_size(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "media.max_pixels",
+        default: "50000000",
+        apply: |config, text| {
+            config.media.max_pixels = values::count(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "media.matroska",
+        default: "off",
+        apply: |config, text| {
+            config.media.matroska = values::switch(text)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "recording.webm",
         default: "never",
         apply: |_, text| values::only_for_now("never", text),

@@ -261,6 +261,14 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
     Ok(grace)
 }
 
+/// A whole number of things, at least one.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("`{text}` is no number of at least 1")),
+    }
+}
+
 /// A number of bytes: `0`, `512MiB`, `1GiB`.
 pub(super) fn byte_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no size, like 512MiB or 1GiB");
@@ -292,7 +300,7 @@ pub(super) fn region(text: &str) -> Result<String, String> {
 }
 
 /// `500ms`, `120s`, `2m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration, like 500ms, 120s, 2m or 1h");
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);

@@ -26,9 +26,11 @@ use crate::av::{
 };
 use crate::base::{Clock, Events, IdMaker, Secret, Tasks, UserId};
 use crate::live::{Deps, Lives, Media, PublishRequest, Publisher};
+use crate::media::{self, Medias};
 use crate::objects::Directory;
 use crate::rendition::Places;
 use crate::store::{self, Role, Store};
+use crate::uploads::{self, Uploads};
 
 const PASSWORD: &str = "un mot de passe";
 const VIEWER: Peer = Peer {
@@ -96,6 +98,26 @@ impl House {
         let accounts = Accounts::new(store.clone(), &secret, clock.clone(), ids.clone())
             .unwrap()
             .with_password_cost(PasswordCost::FOR_TESTS);
+        let jobs =
+            crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "here".to_owned());
+        let medias = Medias::new(media::Deps {
+            config: media::Config::default(),
+            store: store.clone(),
+            objects: Directory::open(folder.path().join("objects"))
+                .unwrap()
+                .into(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        });
+        let uploads = Uploads::new(uploads::Deps {
+            config: uploads::Config::default(),
+            store: store.clone(),
+            folder: folder.path().join("uploads"),
+            medias: medias.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tasks: tasks.clone(),
+        });
         let lives = Lives::new(Deps {
             config: crate::live::Config::default(),
             store: store.clone(),
@@ -115,6 +137,9 @@ impl House {
             lives,
             accounts,
             store,
+            jobs,
+            medias,
+            uploads,
             stopping: tokio_util::sync::CancellationToken::new(),
             metrics: Arc::new(|| "griot_up 1\n".to_owned()),
         };

@@ -13,4 +13,4 @@ mod picture;
 mod png;
 mod webp;
 
-pub(super) use make::{Limits, MadeImage, Piece, make, megapixels};
+pub(super) use make::{Limits, MadeImage, make, megapixels};

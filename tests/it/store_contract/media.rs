@@ -140,7 +140,9 @@ pub(super) async fn a_medium_is_made_shown_and_becomes_garbage(url: &str) {
     let garbage = store.garbage_media().await.unwrap();
     assert_eq!(garbage.len(), 1);
     assert_eq!(garbage[0].deleted_at, Some(LATER));
+    assert!(store.knows_media(MediaId(1)).await.unwrap());
     store.forget_media(MediaId(1)).await.unwrap();
+    assert!(!store.knows_media(MediaId(1)).await.unwrap());
     assert_eq!(store.garbage_media().await.unwrap(), []);
 }
 
@@ -189,4 +191,5 @@ pub(super) async fn media_are_listed_by_their_owner_with_their_files(url: &str) 
     assert_eq!(store.list_media(AWA, 3, 1).await.unwrap().rows, []);
     let files = store.media_files(MediaId(2)).await.unwrap();
     assert_eq!(files, page.rows[0].1);
+    assert_eq!(store.every_media_file().await.unwrap(), files);
 }

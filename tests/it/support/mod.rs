@@ -12,6 +12,7 @@ mod encoder;
 mod follower;
 mod minio;
 mod obs;
+mod picture;
 mod player;
 mod postgres;
 mod process;
@@ -35,6 +36,7 @@ pub(crate) use encoder::{
 pub(crate) use follower::{Follower, KeptPart};
 pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
+pub(crate) use picture::{TRACES, drawn, holds, of_a_phone, pixel, png_bomb, seen, segment};
 pub(crate) use player::{Player, Playlist};
 pub(crate) use postgres::{PASSWORD, Postgres};
 pub(crate) use process::{Process, tool};
