@@ -1,6 +1,7 @@
 //! Why an account's matter is refused.
 
 use crate::base::ErrorKind;
+use crate::media::MediaError;
 use crate::store::StoreError;
 
 /// What is wrong with one field of a new account (contract §1.1); `http` words it.
@@ -56,6 +57,9 @@ pub enum AccountsError {
     /// A stored stream key was sealed with another secret; rotating it helps.
     #[error("the stream key was made with another secret key")]
     ForeignSecret,
+    /// A profile picture that is refused, or that cannot be stored.
+    #[error(transparent)]
+    Picture(#[from] MediaError),
     /// The store's own answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -74,6 +78,7 @@ impl AccountsError {
                 ErrorKind::Unauthenticated
             }
             Self::Store(error) => error.kind(),
+            Self::Picture(error) => error.kind(),
             Self::ShortSecret | Self::ForeignSecret => ErrorKind::Internal,
             Self::Hashing => ErrorKind::Unavailable,
         }

@@ -1,10 +1,17 @@
 //! What members change of themselves, and what they see of each other (contract §1.1).
 
+use bytes::Bytes;
+
 use super::new_account::{Problems, of_date, of_email, of_phone, of_text, of_username};
 use super::{Accounts, AccountsError, FieldProblem};
 use crate::base::UserId;
 use crate::geo::fold;
+use crate::jobs::Jobs;
+use crate::media::{Medias, forget_object};
 use crate::store::{Page, StoreError, User, UserChange};
+
+/// How often a picture is set anew when another one was faster.
+const PICTURE_TRIES: usize = 5;
 
 /// What a member wants changed; `None` leaves a field as it is. Texts are trimmed, the e-mail address is lowered.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +80,26 @@ pub(super) fn search_text(username: &str, first_name: &str, last_name: &str) -> 
     fold(&format!("{username} {first_name} {last_name}"))
 }
 
+/// What `change` makes of the row of `user`.
+fn row_of(user: &User, change: ProfileChange) -> UserChange {
+    let now_or = |new: &Option<String>, old: &str| new.clone().unwrap_or(old.to_owned());
+    UserChange {
+        search: search_text(
+            &now_or(&change.username, &user.username),
+            &now_or(&change.first_name, &user.first_name),
+            &now_or(&change.last_name, &user.last_name),
+        ),
+        username: change.username,
+        email: change.email,
+        first_name: change.first_name,
+        last_name: change.last_name,
+        phone_number: change.phone_number,
+        date_of_birth: change.date_of_birth,
+        bio: change.bio,
+        quartier_id: change.quartier_id,
+    }
+}
+
 /// A refusal of the row, told of its field.
 pub(super) fn of_row(error: StoreError) -> AccountsError {
     let refused = |field, problem| AccountsError::Fields(vec![(field, problem)]);
@@ -85,34 +112,69 @@ pub(super) fn of_row(error: StoreError) -> AccountsError {
 }
 
 impl Accounts {
-    /// Changes what `change` names of a member's own row, all of it or nothing.
+    /// Changes what `change` names of a member's own row, and the profile picture: `Some(None)` is none from now on,
+    /// `None` leaves it as it is. What was shown before is deleted by a job.
     ///
     /// # Errors
-    /// `Fields` for whatever the contract refuses, a taken name or address, an unknown quartier; `Store`.
+    /// `Fields` for whatever the contract refuses, a taken name or address, an unknown quartier; `Picture` when it is
+    /// refused or cannot be stored: nothing was changed then. `Store`.
     pub async fn change_profile(
         &self,
+        (medias, jobs): (&Medias, &Jobs),
         user: &User,
         change: ProfileChange,
+        picture: Option<Option<Bytes>>,
     ) -> Result<User, AccountsError> {
         let change = change.check().map_err(AccountsError::Fields)?;
-        let now_or = |new: &Option<String>, old: &str| new.clone().unwrap_or(old.to_owned());
-        let row = UserChange {
-            search: search_text(
-                &now_or(&change.username, &user.username),
-                &now_or(&change.first_name, &user.first_name),
-                &now_or(&change.last_name, &user.last_name),
-            ),
-            username: change.username,
-            email: change.email,
-            first_name: change.first_name,
-            last_name: change.last_name,
-            phone_number: change.phone_number,
-            date_of_birth: change.date_of_birth,
-            bio: change.bio,
-            quartier_id: change.quartier_id,
+        let picture = match picture {
+            Some(Some(bytes)) => Some(Some(medias.make_portrait(bytes).await?)),
+            Some(None) => Some(None),
+            None => None,
         };
+        let row = row_of(user, change);
         let changed = self.store.change_user(user.id, &row, self.clock.now());
-        changed.await.map_err(of_row)
+        match (changed.await, picture) {
+            (Ok(user), Some(picture)) => self.set_picture(jobs, &user, picture).await,
+            (Ok(user), None) => Ok(user),
+            (Err(error), picture) => {
+                if let Some(path) = picture.flatten() {
+                    jobs.enqueue(&forget_object(jobs, &path)).await?;
+                }
+                Err(of_row(error))
+            }
+        }
+    }
+
+    async fn set_picture(
+        &self,
+        jobs: &Jobs,
+        user: &User,
+        new: Option<String>,
+    ) -> Result<User, AccountsError> {
+        let mut old = user.profile_picture.clone();
+        // Somebody may send two at once: the last one stays, and no other is left behind.
+        for _ in 0..PICTURE_TRIES {
+            let forget = old.as_deref().map(|path| forget_object(jobs, path));
+            let now = self.clock.now();
+            let (then, from) = (forget.as_ref(), old.as_deref());
+            let set = self
+                .store
+                .set_profile_picture(user.id, from, new.as_deref(), then, now);
+            match set.await {
+                Err(StoreError::NotFound) => {}
+                Ok(user) => {
+                    jobs.wake();
+                    return Ok(user);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let row = self.store.user(user.id).await?;
+            old = row.ok_or(StoreError::NotFound)?.profile_picture;
+        }
+        if let Some(path) = new {
+            jobs.enqueue(&forget_object(jobs, &path)).await?;
+        }
+        Err(StoreError::NotFound.into())
     }
 
     /// A member as others may see them; disabled accounts are nobody.

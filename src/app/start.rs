@@ -132,7 +132,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         ingest: Tasks::default(),
         lives: live_tasks,
         uploads: upload_tasks,
-        workers: Workers::start(
+        workers: Workers::start_in_server(
             &rooms.jobs,
             work::registry(&rooms, config)?,
             config.jobs.clone(),
@@ -155,6 +155,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         lives,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
+        jobs: server.rooms.jobs.clone(),
         medias,
         uploads,
         stopping: server.stopping.clone(),

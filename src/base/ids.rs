@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::Clock;
+use super::{Clock, random_array};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -59,22 +59,28 @@ const SEQUENCE_BITS: u32 = 12;
 pub struct IdMaker {
     clock: Clock,
     last: Arc<AtomicI64>,
+    /// Where the sequence of each millisecond begins.
+    begin: i64,
 }
 
 impl IdMaker {
-    /// A maker that reads `clock`. One per process: two makers may make the same id.
+    /// A maker that reads `clock`. One per process. Makers of other processes on the same database begin elsewhere
+    /// in a millisecond, so that they rarely make the same id; a primary key tells.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
+        let begin = i64::from(u16::from_be_bytes(random_array())) & ((1 << SEQUENCE_BITS) - 1);
         Self {
             clock,
             last: Arc::new(AtomicI64::new(0)),
+            begin,
         }
     }
 
     /// The next id, in `1..2^53`.
     #[must_use]
     pub fn next(&self) -> i64 {
-        let by_clock = (self.clock.now().0 / 1_000 - EPOCH_MS).max(0) << SEQUENCE_BITS;
+        let by_clock =
+            ((self.clock.now().0 / 1_000 - EPOCH_MS).max(0) << SEQUENCE_BITS) + self.begin;
         let mut last = self.last.load(Ordering::Relaxed);
         loop {
             let next = by_clock.max(last + 1);

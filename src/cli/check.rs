@@ -457,6 +457,9 @@ async fn is_named_now(
     if store.is_named_by_a_run(row).await? {
         return Ok(true);
     }
+    if !in_spool && store.portrait_since(path).await?.is_some() {
+        return Ok(true);
+    }
     // What is being made has no row of its own yet, what is garbage none any more: both have their medium's.
     if let (false, Some(medium)) = (in_spool, medium_of(path))
         && store.knows_media(medium).await?

@@ -112,7 +112,7 @@ impl FromRequest<App> for Fields {
             .trim()
             .to_ascii_lowercase();
         if essence == "multipart/form-data" {
-            return multipart(request).await;
+            return Ok(multipart(request, None).await?.0);
         }
         let body = Bytes::from_request(request, app)
             .await
@@ -169,21 +169,51 @@ fn form(body: &[u8]) -> Result<Fields, Problem> {
     ))
 }
 
-async fn multipart(request: Request) -> Result<Fields, Problem> {
+/// The text parts, and the first file under the name `wanted`.
+async fn multipart(
+    request: Request,
+    wanted: Option<&str>,
+) -> Result<(Fields, Option<Bytes>), Problem> {
     let mut parts = Multipart::from_request(request, &())
         .await
         .map_err(unreadable)?;
     let mut fields = Map::new();
+    let mut file = None;
     while let Some(part) = parts.next_field().await.map_err(unreadable)? {
         let name = part.name().unwrap_or("").to_owned();
         if part.file_name().is_some() {
-            // No endpoint here takes files; the next `next_field` skips its bytes.
+            if wanted == Some(name.as_str()) && file.is_none() {
+                file = Some(part.bytes().await.map_err(unreadable)?);
+            }
+            // The next `next_field` skips the bytes of others.
             continue;
         }
         let value = part.text().await.map_err(unreadable)?;
         fields.insert(name, Value::String(value));
     }
-    Ok(Fields(fields))
+    Ok((Fields(fields), file))
+}
+
+/// [`Fields`], and the file of the part `profile_picture` where there is one.
+#[derive(Debug)]
+pub(super) struct WithPicture(pub(super) Fields, pub(super) Option<Bytes>);
+
+impl FromRequest<App> for WithPicture {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or("");
+        if kind
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("multipart/form-data")
+        {
+            let (fields, file) = multipart(request, Some("profile_picture")).await?;
+            return Ok(Self(fields, file));
+        }
+        Ok(Self(Fields::from_request(request, app).await?, None))
+    }
 }
 
 impl Fields {

@@ -57,6 +57,8 @@ pub struct Services {
     pub accounts: crate::accounts::Accounts,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
+    /// Work that outlives a request.
+    pub jobs: crate::jobs::Jobs,
     /// Members' images and videos.
     pub medias: crate::media::Medias,
     /// What members send.

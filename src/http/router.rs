@@ -45,12 +45,12 @@ const GZIP_ABOVE: u64 = 800;
 const REQUESTS_PER_MINUTE: usize = 100;
 /// Contract §1.10, "auth".
 const LOGINS_PER_MINUTE: usize = 10;
+/// The same for new accounts, of one address.
+const REGISTRATIONS_PER_MINUTE: usize = 10;
 /// Contract §1.10, "media upload".
 const FORM_UPLOADS_PER_MINUTE: usize = 20;
 /// Uploads that a member may begin by tus; a client that resumes begins none.
 const UPLOADS_PER_MINUTE: usize = 60;
-/// The same for new accounts, of one address.
-const REGISTRATIONS_PER_MINUTE: usize = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What handlers share. Cheap to clone.
@@ -64,9 +64,9 @@ struct Shared {
     fallback_host: String,
     requests: SlidingWindow<IpAddr>,
     logins: SlidingWindow<(IpAddr, u64)>,
+    registrations: SlidingWindow<IpAddr>,
     form_uploads: SlidingWindow<UserId>,
     tus_uploads: SlidingWindow<UserId>,
-    registrations: SlidingWindow<IpAddr>,
     /// Attempts are counted by a keyed hash: no e-mail address is kept.
     email_key: RandomState,
 }
@@ -150,9 +150,9 @@ impl Front {
             fallback_host: local.to_string(),
             requests: SlidingWindow::new(REQUESTS_PER_MINUTE, MINUTE),
             logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
+            registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
             form_uploads: SlidingWindow::new(FORM_UPLOADS_PER_MINUTE, MINUTE),
             tus_uploads: SlidingWindow::new(UPLOADS_PER_MINUTE, MINUTE),
-            registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
             email_key: RandomState::new(),
         }));
         Self {

@@ -1,31 +1,41 @@
 //! Registration, the member's own profile, and what members see of each other (contract §1.1).
 
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::auth::pair;
 use super::client::Client;
 use super::error::Problem;
-use super::extract::{Fields, Member};
+use super::extract::{Fields, Member, WithPicture};
 use super::language::Language;
 use super::links::Links;
+use super::media_view;
 use super::member;
 use super::pages::{self, Page};
 use super::router::App;
 use super::words::{self, Sentence};
-use crate::accounts::{FieldProblem, NewAccount, ProfileChange};
+use crate::accounts::{AccountsError, FieldProblem, NewAccount, ProfileChange};
 use crate::base::{Secret, UserId};
+use crate::media::{MediaError, PORTRAIT_BYTES, Refusal};
+use crate::store::User;
+
+/// A profile picture, more than which is refused by its name, and the fields beside it.
+const PROFILE_BYTES: usize = 2 * PORTRAIT_BYTES;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/users/register", post(register))
         .route(
             "/api/users/my-profile",
-            get(my_profile).put(change_profile).patch(change_profile),
+            get(my_profile)
+                .put(change_profile)
+                .patch(change_profile)
+                .layer(DefaultBodyLimit::max(PROFILE_BYTES)),
         )
         .route("/api/users/profile/{id}", get(profile))
         .route("/api/users/search", get(search))
@@ -84,9 +94,10 @@ async fn change_profile(
     Member(caller): Member,
     language: Language,
     links: Links,
-    fields: Fields,
+    WithPicture(fields, picture): WithPicture,
 ) -> Result<Json<Value>, Problem> {
     let mut read = Reading::new(&fields);
+    let picture = read.picture(picture, &links, &caller.user);
     let change = ProfileChange {
         username: read.text("username"),
         email: read.text("email"),
@@ -98,8 +109,15 @@ async fn change_profile(
         quartier_id: read.id("quartier"),
     };
     read.done()?;
-    let accounts = &app.services().accounts;
-    let user = accounts.change_profile(&caller.user, change).await?;
+    if matches!(picture, Some(Some(_))) {
+        app.admit_upload(caller.id())?;
+    }
+    let services = app.services();
+    let rooms = (&services.medias, &services.jobs);
+    let changed = services
+        .accounts
+        .change_profile(rooms, &caller.user, change, picture);
+    let user = changed.await.map_err(of_picture)?;
     Ok(Json(json!({
         "user": member::whole(&app, &links, &user).await?,
         "message": words::PROFILE_CHANGED.say(language),
@@ -217,11 +235,47 @@ impl<'a> Reading<'a> {
         self.note(name, read)
     }
 
+    /// What the picture becomes: `Some(None)` is none. Its own address, sent back, changes nothing.
+    fn picture(
+        &mut self,
+        file: Option<Bytes>,
+        links: &Links,
+        user: &User,
+    ) -> Option<Option<Bytes>> {
+        const NAME: &str = "profile_picture";
+        if let Some(file) = file {
+            return Some(Some(file));
+        }
+        let text = self.optional(NAME)?;
+        match text.as_deref().map(str::trim) {
+            None | Some("") => Some(None),
+            Some(text) if links.media(user.profile_picture.as_deref()).as_deref() == Some(text) => {
+                None
+            }
+            Some(_) => self.note(NAME, Err(words::NOT_A_FILE)),
+        }
+    }
+
     fn done(self) -> Result<(), Problem> {
         if self.problems.is_empty() {
             return Ok(());
         }
         Err(Problem::fields(self.problems))
+    }
+}
+
+/// A picture that is refused is told of its field.
+fn of_picture(error: AccountsError) -> Problem {
+    match error {
+        AccountsError::Picture(MediaError::Refused(refusal)) => {
+            let sentence = match refusal {
+                Refusal::ImageTooLarge => words::PICTURE_TOO_LARGE,
+                Refusal::UnknownType => words::PICTURE_UNKNOWN_TYPE,
+                refusal => media_view::refused(refusal),
+            };
+            Problem::fields(vec![("profile_picture".to_owned(), sentence)])
+        }
+        error => error.into(),
     }
 }
 

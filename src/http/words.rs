@@ -60,6 +60,9 @@ sentences! {
     TOO_LONG_5000 = "Ce champ est limité à 5000 caractères." / "No more than 5000 characters are allowed here.";
     UNKNOWN_STATUS = "Choisissez « live » ou « ended »." / "Choose “live” or “ended”.";
 
+    NOT_A_FILE = "Un fichier est attendu." / "A file is expected.";
+    PICTURE_TOO_LARGE = "La photo de profil est limitée à 5 Mo." / "A profile picture may have 5 MB at most.";
+    PICTURE_UNKNOWN_TYPE = "Choisissez une image JPEG, PNG, GIF ou WebP." / "Choose a JPEG, PNG, GIF or WebP image.";
     NOT_AN_ID = "Un identifiant entier est attendu." / "A whole number is expected as id.";
     TOO_LONG = "Ce texte est trop long." / "This text is too long.";
     TOO_LONG_17 = "Ce champ est limité à 17 caractères." / "No more than 17 characters are allowed here.";

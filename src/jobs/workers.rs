@@ -24,6 +24,18 @@ impl Workers {
     /// Starts them. Without places (`config.workers` 0) only the queue is looked after.
     #[must_use]
     pub fn start(jobs: &Jobs, registry: Registry, config: Config) -> Self {
+        let name = format!("{} {}", jobs.0.node, std::process::id());
+        Self::start_as(name, jobs, registry, config)
+    }
+
+    /// The same in the one server of this data folder: what an earlier one held when it died is taken back at once.
+    #[must_use]
+    pub fn start_in_server(jobs: &Jobs, registry: Registry, config: Config) -> Self {
+        let name = format!("{} server", jobs.0.node);
+        Self::start_as(name, jobs, registry, config)
+    }
+
+    fn start_as(worker: String, jobs: &Jobs, registry: Registry, config: Config) -> Self {
         let tasks = Tasks::default();
         let around = Surroundings {
             jobs: jobs.clone(),
@@ -35,7 +47,7 @@ impl Workers {
             let foreman = Foreman {
                 places: Arc::new(Semaphore::new(around.config.workers)),
                 registry: Arc::new(registry),
-                worker: format!("{} {}", around.jobs.0.node, std::process::id()),
+                worker,
                 around,
             };
             tasks.spawn(foreman.run());
@@ -67,6 +79,11 @@ impl Foreman {
     async fn run(self) {
         let stopping = self.around.tasks.stopping();
         let jobs = &self.around.jobs;
+        // Whoever had our name before us is gone; nothing is ours yet.
+        let gone = jobs.0.store.abandon_jobs(&self.worker, jobs.0.clock.now());
+        if let Err(error) = gone.await {
+            tracing::warn!(%error, "jobs of an earlier run are taken back when their leases end");
+        }
         loop {
             // Before the look, or a job that is enqueued between look and wait would wait for the poll.
             let woken = jobs.0.wake.notified();

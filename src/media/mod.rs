@@ -11,6 +11,7 @@ mod format;
 mod garbage;
 mod image;
 mod leftover;
+mod portrait;
 mod refusal;
 mod service;
 
@@ -18,5 +19,6 @@ pub use arrived::{Allowed, Arrived};
 pub use config::Config;
 pub use format::Format;
 pub use leftover::{forget_object, forget_objects_by};
+pub use portrait::PORTRAIT_BYTES;
 pub use refusal::{MediaError, Refusal};
 pub use service::{Deps, Medias, Served};

@@ -23,7 +23,7 @@ use crate::store::{
 const IMAGES_AT_A_TIME: usize = 2;
 /// Millions of pixels that are decoded at a time: with four bytes each, and as many for the smaller pictures, half a
 /// gigabyte at the very worst. More wait.
-const MEGAPIXELS_AT_A_TIME: u32 = 64;
+pub(super) const MEGAPIXELS_AT_A_TIME: u32 = 64;
 
 /// What media stand on.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub struct Deps {
 #[derive(Clone, Debug)]
 pub struct Medias {
     pub(super) deps: Arc<Deps>,
-    images: Arc<Semaphore>,
-    megapixels: Arc<Semaphore>,
+    pub(super) images: Arc<Semaphore>,
+    pub(super) megapixels: Arc<Semaphore>,
     pub(super) deleted: Arc<Notify>,
 }
 
@@ -286,6 +286,9 @@ impl Medias {
     /// # Errors
     /// `Unknown`, `Store`, `Objects`.
     pub async fn serve(&self, public_id: &str, name: &str) -> Result<Served, MediaError> {
+        if Self::is_portrait(public_id) {
+            return self.serve_portrait(name).await;
+        }
         let found = self.deps.store.served_file(public_id, name).await?;
         let store::ServedFile { file, title } = found.ok_or(MediaError::Unknown)?;
         let key = ObjectKey::parse(&file.path).ok_or(MediaError::Unknown)?;
@@ -328,7 +331,7 @@ fn read_head(path: &Path) -> Result<Vec<u8>, MediaError> {
 }
 
 /// Runs what blocks off the asynchronous threads. A panic of a decoder refuses its file only.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
 ) -> Result<T, MediaError> {
     match tokio::task::spawn_blocking(work).await {

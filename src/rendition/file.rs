@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::io::{ReadWriteFlags, preadv2};
 
-use super::buffer::fill;
+use super::buffer::READS;
 
 /// A range of a rendition file. Holds the file open, so it stays readable after a rename.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl FileRange {
     /// # Errors
     /// What the disk says; `UnexpectedEof` when the file is shorter than the range.
     pub fn read(&self, at: u64) -> io::Result<Bytes> {
-        fill(self.left(at), |buffer| {
+        READS.fill(self.left(at), |buffer| {
             self.file.read_exact_at(buffer, self.offset + at)?;
             Ok(buffer.len())
         })
@@ -54,7 +54,7 @@ impl FileRange {
         if size == 0 {
             return Some(Bytes::new());
         }
-        let read = fill(size, |buffer| {
+        let read = READS.fill(size, |buffer| {
             let into = &mut [IoSliceMut::new(buffer)];
             Ok(preadv2(
                 &self.file,

@@ -5,11 +5,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::buffer::PIECES;
 use super::file::FileRange;
 use super::run::blocking;
 
@@ -30,18 +32,43 @@ pub(super) fn place_of(number: u64, length: u64) -> (u64, u64) {
     (offset, length.saturating_sub(offset).min(PIECE_BYTES))
 }
 
-/// Reads a piece and hashes it, where blocking is allowed.
+/// Reads a piece and hashes it, where blocking is allowed. The piece lies in memory as long as its bytes are held: for
+/// what is sent.
 pub(super) async fn read_piece(
     file: &Arc<File>,
     number: u64,
     length: u64,
 ) -> io::Result<(Bytes, PieceHash)> {
     let (offset, bytes) = place_of(number, length);
-    let range = FileRange::new(Arc::clone(file), offset, bytes);
+    let file = Arc::clone(file);
     blocking(move || {
-        let piece = range.read_whole()?;
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let piece = PIECES.fill(bytes, |buffer| {
+            file.read_exact_at(buffer, offset)?;
+            Ok(buffer.len())
+        })?;
         let hash = Sha256::digest(&piece).into();
         Ok((piece, hash))
+    })
+    .await
+}
+
+/// Hashes a piece by small reads, where blocking is allowed.
+pub(super) async fn hash_piece(
+    file: &Arc<File>,
+    number: u64,
+    length: u64,
+) -> io::Result<PieceHash> {
+    let (offset, bytes) = place_of(number, length);
+    let range = FileRange::new(Arc::clone(file), offset, bytes);
+    blocking(move || {
+        let (mut hash, mut at) = (Sha256::new(), 0);
+        while at < bytes {
+            let read = range.read(at)?;
+            hash.update(&read);
+            at += read.len() as u64;
+        }
+        Ok(hash.finalize().into())
     })
     .await
 }
@@ -57,7 +84,7 @@ pub(super) async fn tree_of_file(file: File) -> io::Result<String> {
     let length = file.metadata()?.len();
     let mut hashes = Vec::new();
     for number in 1..=pieces_of(length) {
-        hashes.push(read_piece(&file, number, length).await?.1);
+        hashes.push(hash_piece(&file, number, length).await?);
     }
     Ok(tree(&hashes))
 }

@@ -206,6 +206,7 @@ sql! {
             lease = null, lease_until = null
         where (state = 'running' and lease_until <= $1) or (state = 'queued' and cancel_requested)
         returning *";
+    ABANDON = "update jobs set lease_until = $2 where state = 'running' and worker = $1";
     CANCEL = "update jobs set cancel_requested = true,
             state = case when state = 'queued' then 'cancelled' else state end,
             ended_at = case when state = 'queued' then cast($2 as bigint) end
@@ -404,6 +405,17 @@ impl Store {
             .bind(pause_us)
             .fetch_all(pool)
             .await)?)
+    }
+
+    /// Ends the leases of a worker that is known to be gone: they are taken back with the next [`Store::reap_jobs`].
+    /// Answers how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn abandon_jobs(&self, worker: &str, now: Timestamp) -> Result<u64, StoreError> {
+        Ok(
+            write!(self, pool => sqlx::query(ABANDON).bind(worker).bind(now).execute(pool).await?.rows_affected()),
+        )
     }
 
     /// Cancels a queued job at once and asks a running one to end.

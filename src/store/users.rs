@@ -1,7 +1,8 @@
 //! Members.
 
-use super::db::{one, read, sql, unsigned, write};
-use super::{Page, Store, StoreError};
+use super::db::{in_tx, one, read, sql, unsigned, write};
+use super::jobs::Enqueue;
+use super::{NewJob, Page, Store, StoreError};
 use crate::base::{Secret, Timestamp, UserId};
 
 /// What a member may do beyond their own things (contract §1.1).
@@ -122,6 +123,9 @@ sql! {
             date_of_birth = case when $8 then $9 else date_of_birth end,
             quartier_id = case when $10 then $11 else quartier_id end, search = $12, updated_at = $13
         where id = $1 returning *";
+    SET_PICTURE = "update users set profile_picture = $3, updated_at = $4
+        where id = $1 and coalesce(profile_picture, '') = $2 returning *";
+    PICTURE = "select updated_at from users where profile_picture = $1";
     // Folded texts hold no sign that LIKE knows.
     SEARCH = "select * from users where is_active and (search like '%' || $1 || '%' or email = $2)
         order by id limit $3 offset $4";
@@ -191,6 +195,42 @@ impl Store {
             .bind(at)
             .fetch_one(pool)
             .await)?)
+    }
+
+    /// Replaces the profile picture `old` by `new`, and enqueues `then` with it: what has to be done about `old`.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown member, or one whose picture is another by now: nothing was changed.
+    pub async fn set_profile_picture(
+        &self,
+        id: UserId,
+        old: Option<&str>,
+        new: Option<&str>,
+        then: Option<&NewJob>,
+        at: Timestamp,
+    ) -> Result<User, StoreError> {
+        let row = in_tx!(self, tx => {
+            let row: User = sqlx::query_as(SET_PICTURE)
+                .bind(id)
+                .bind(old.unwrap_or_default())
+                .bind(new)
+                .bind(at)
+                .fetch_one(&mut *tx)
+                .await?;
+            if let Some(job) = then {
+                (*tx).enqueue(job).await?;
+            }
+            row
+        });
+        Ok(row)
+    }
+
+    /// Since when at the latest a member has the profile picture at this path; `None` when nobody has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn portrait_since(&self, path: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_scalar(PICTURE).bind(path).fetch_optional(pool).await)?)
     }
 
     /// One page of enabled accounts whose folded names hold `names` or whose address is `email`, oldest first.

@@ -27,13 +27,15 @@ macro_rules! on {
                 opening: opening_tells_each_migration_once a_closed_store_is_unavailable;
                 members: users_are_found_by_id_address_and_name users_change
                     a_profile_changes_in_part_and_members_are_found
+                    a_picture_is_replaced_with_a_job_or_not_at_all
                     a_stream_key_belongs_to_one_member_and_replaces_the_last
                     a_refresh_token_is_taken_once;
                 places: places_are_seeded_again_without_a_trace;
                 jobs: jobs_are_taken_by_priority_and_then_by_age
                     a_worker_gets_only_what_it_can_do one_key_has_one_active_job
                     only_who_holds_the_lease_writes an_attempt_ends_in_five_ways
-                    a_lease_that_ends_is_taken_back a_job_is_cancelled_and_asked_for_again
+                    a_lease_that_ends_is_taken_back a_worker_that_is_known_to_be_gone_is_not_waited_for
+                    a_job_is_cancelled_and_asked_for_again
                     ids_of_two_processes_do_not_clash many_workers_take_each_job_once
                     jobs_are_listed_counted_and_purged;
                 lives: a_live_starts_with_its_post_or_not_at_all

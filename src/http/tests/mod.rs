@@ -98,6 +98,8 @@ impl House {
         let accounts = Accounts::new(store.clone(), &secret, clock.clone(), ids.clone())
             .unwrap()
             .with_password_cost(PasswordCost::FOR_TESTS);
+        let jobs =
+            crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "here".to_owned());
         let medias = Medias::new(media::Deps {
             config: media::Config::default(),
             store: store.clone(),
@@ -135,6 +137,7 @@ impl House {
             lives,
             accounts,
             store,
+            jobs,
             medias,
             uploads,
             stopping: tokio_util::sync::CancellationToken::new(),

@@ -340,3 +340,146 @@ async fn members_are_found_by_parts_of_their_names_and_by_the_whole_address() {
     assert_eq!(found("?q=elodie").await, [""; 0]);
     assert_eq!(house.get("/api/users/search/?q=a").await.status, 401);
 }
+
+/// A multipart body with these parts; a name with a dot is a file's.
+fn parts(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, file, bytes) in parts {
+        let file = match *file {
+            "" => String::new(),
+            file => format!("; filename=\"{file}\""),
+        };
+        body.extend(
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes(),
+        );
+        body.extend(*bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--b--\r\n");
+    body
+}
+
+/// 800×600 pixels, made by an independent encoder.
+fn picture(format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let pixels = image::RgbImage::from_fn(800, 600, |x, y| image::Rgb([x as u8, y as u8, 99]));
+    pixels.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+#[tokio::test]
+async fn a_profile_picture_is_shown_replaced_and_taken_away() {
+    let house = House::open().await;
+    let body = house.json("POST", REGISTER, None, mariam()).await.json();
+    let token = body["tokens"]["access"].as_str().unwrap().to_owned();
+    let send = async |body: Vec<u8>| {
+        let mut request = asking("PATCH", PROFILE, Some(&token), Body::from(body));
+        let kind = "multipart/form-data; boundary=b".parse().unwrap();
+        request.headers_mut().insert(CONTENT_TYPE, kind);
+        house.send(request).await
+    };
+    let path = |answer: &Answer| {
+        let body = answer.json();
+        let url = body["user"]["profile_picture"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{body}"));
+        url.strip_prefix("https://griot.example")
+            .unwrap()
+            .to_owned()
+    };
+    let mut jpeg = picture(image::ImageFormat::Jpeg);
+    // EXIF 2.32: APP1 with its mark, behind the SOI.
+    let exif = b"\xff\xe1\x00\x19Exif\x00\x00GPS-9.5370,-13.67";
+    jpeg.splice(2..2, exif.iter().copied());
+    let first = send(parts(&[
+        ("bio", "", "Bonjour".as_bytes()),
+        ("profile_picture", "me.jpg", &jpeg),
+    ]))
+    .await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(first.json()["user"]["bio"], "Bonjour");
+    let first = path(&first);
+    assert!(first.starts_with("/media/profile_pictures/"), "{first}");
+    let shown = house.get(&first).await;
+    assert_eq!(
+        (shown.status.as_u16(), shown.header("content-type")),
+        (200, "image/jpeg")
+    );
+    assert_eq!(shown.header("x-content-type-options"), "nosniff");
+    assert!(!shown.body.windows(3).any(|bytes| bytes == b"GPS"));
+    let decoded = image::load_from_memory(&shown.body).unwrap();
+    assert_eq!((decoded.width(), decoded.height()), (600, 450));
+    let body = house
+        .json("PUT", PROFILE, Some(&token), json!({"bio": "x"}))
+        .await;
+    assert_eq!(path(&body), first, "nothing was said of it");
+
+    // Another one, of another kind; the name says nothing.
+    let png = picture(image::ImageFormat::Png);
+    let second = send(parts(&[("profile_picture", "me.exe", &png)])).await;
+    let second = path(&second);
+    assert_ne!(second, first);
+    assert_eq!(house.get(&second).await.status, 200);
+    assert_eq!(house.get(&first).await.status, 404);
+    let jobs = house
+        .services
+        .store
+        .jobs(&Default::default(), 10)
+        .await
+        .unwrap();
+    let payload: Value = serde_json::from_str(&jobs[0].payload).unwrap();
+    assert_eq!(
+        (jobs.len(), payload),
+        (1, json!({"path": &first["/media/".len()..]}))
+    );
+
+    let large = [picture(image::ImageFormat::Jpeg), vec![0; 5 << 20]].concat();
+    let page = b"<html><script>alert(1)</script>";
+    for (bytes, said) in [
+        (large.as_slice(), "La photo de profil est limitée à 5 Mo."),
+        (
+            page.as_slice(),
+            "Choisissez une image JPEG, PNG, GIF ou WebP.",
+        ),
+    ] {
+        let refused = send(parts(&[
+            ("bio", "", b"new"),
+            ("profile_picture", "me.png", bytes),
+        ]))
+        .await;
+        let expected = json!({"profile_picture": [said]});
+        assert_eq!((refused.status.as_u16(), refused.json()), (400, expected));
+    }
+    for empty in [&b""[..], &jpeg[..600]] {
+        let refused = send(parts(&[("profile_picture", "me.jpg", empty)])).await;
+        assert_eq!(refused.status, 400);
+        assert!(
+            refused.json()["profile_picture"][0].is_string(),
+            "{}",
+            refused.text()
+        );
+    }
+    let url = format!("https://griot.example{second}");
+    let answer = house
+        .json(
+            "PUT",
+            PROFILE,
+            Some(&token),
+            json!({"profile_picture": url}),
+        )
+        .await;
+    assert_eq!(
+        (path(&answer), answer.json()["user"]["bio"].as_str()),
+        (second.clone(), Some("x"))
+    );
+    let answer = house
+        .json(
+            "PATCH",
+            PROFILE,
+            Some(&token),
+            json!({"profile_picture": null}),
+        )
+        .await;
+    assert_eq!(answer.json()["user"]["profile_picture"], Value::Null);
+    assert_eq!(house.get(&second).await.status, 404);
+}

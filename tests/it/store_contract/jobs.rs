@@ -7,7 +7,7 @@ use griot::store::{Claim, Enqueued, Job, JobEnd, JobFilter, JobState, NewJob};
 
 use super::*;
 
-fn new_job(id: i64, kind: &str) -> NewJob {
+pub(super) fn new_job(id: i64, kind: &str) -> NewJob {
     NewJob {
         id: JobId(id),
         kind: kind.to_owned(),
@@ -329,6 +329,18 @@ pub(super) async fn a_lease_that_ends_is_taken_back(url: &str) {
         (JobId(2), JobState::Cancelled)
     );
     assert_eq!(reaped[0].ended_at, Some(at(1_000)));
+}
+
+pub(super) async fn a_worker_that_is_known_to_be_gone_is_not_waited_for(url: &str) {
+    let store = open(url).await;
+    added(&store, new_job(1, "draw")).await;
+    claimed(&store, "a", &["draw"], at(0)).await.unwrap();
+    assert_eq!(store.abandon_jobs("here 2", at(1)).await.unwrap(), 0);
+    assert_eq!(store.reap_jobs(at(1), 0).await.unwrap(), []);
+    assert_eq!(store.abandon_jobs("here 1", at(1)).await.unwrap(), 1);
+    let reaped = store.reap_jobs(at(1), 0).await.unwrap();
+    assert_eq!((reaped[0].state, reaped[0].lost), (JobState::Queued, 1));
+    assert_eq!(store.abandon_jobs("here 1", at(2)).await.unwrap(), 0);
 }
 
 pub(super) async fn a_job_is_cancelled_and_asked_for_again(url: &str) {

@@ -164,6 +164,25 @@ pub(super) async fn a_profile_changes_in_part_and_members_are_found(url: &str) {
     assert_eq!(found(Some(""), "", 1, 10).await, (vec![AWA], 1));
 }
 
+pub(super) async fn a_picture_is_replaced_with_a_job_or_not_at_all(url: &str) {
+    let store = furnished(url).await;
+    let forget = super::jobs::new_job(1, "object.forget");
+    let set = async |old, new, then| store.set_profile_picture(AWA, old, new, then, LATER).await;
+    assert_eq!(store.portrait_since("p/1.jpg").await.unwrap(), None);
+    let row = set(None, Some("p/1.jpg"), None).await.unwrap();
+    assert_eq!(row.profile_picture.as_deref(), Some("p/1.jpg"));
+    assert_eq!(store.portrait_since("p/1.jpg").await.unwrap(), Some(LATER));
+    for wrong in [None, Some("p/2.jpg")] {
+        let refused = set(wrong, Some("p/3.jpg"), Some(&forget)).await;
+        assert!(is_not_found(&refused), "{wrong:?}");
+    }
+    assert_eq!(store.job(forget.id).await.unwrap(), None);
+    let row = set(Some("p/1.jpg"), None, Some(&forget)).await.unwrap();
+    assert_eq!(row.profile_picture, None);
+    assert_eq!(store.portrait_since("p/1.jpg").await.unwrap(), None);
+    assert!(store.job(forget.id).await.unwrap().is_some());
+}
+
 pub(super) async fn a_stream_key_belongs_to_one_member_and_replaces_the_last(url: &str) {
     let store = furnished(url).await;
     let key = |user_id, hmac: u8| StreamKey {
