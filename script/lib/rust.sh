@@ -48,3 +48,11 @@ want_build_packages() {
     want "to link GStreamer" "pkg-config --exists gstreamer-1.0 gstreamer-app-1.0 gstreamer-pbutils-1.0" pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     want "to fetch crates over HTTPS" "[ -s /etc/ssl/certs/ca-certificates.crt ]" ca-certificates
 }
+
+# What reads uploaded videos at run time; lives do without. x264 is in ugly, the decoders of most codecs and the AAC encoder
+# in libav, the parsers of H.264 and the others in bad (the largest set, which cannot be left out for their sake).
+want_run_packages() {
+    want "demuxers, decoders and encoders of uploaded videos" \
+        "ls /usr/lib/*/gstreamer-1.0/libgst{isomp4,x264,libav,videoparsersbad,videorate}.so" \
+        gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+}

@@ -17,7 +17,7 @@ use super::DataDir;
 use crate::base::Secret;
 use crate::http::{MetricsTo, Network};
 use crate::objects::{self, S3, S3Config};
-use crate::{http, ingest, jobs, live, media, tls, uploads};
+use crate::{http, ingest, jobs, live, media, pipeline, tls, uploads};
 
 pub use keys::{Key, keys};
 pub use values::{DatabaseUrl, ObjectsUrl};
@@ -56,6 +56,8 @@ pub struct Config {
     pub media: media::Config,
     /// `[jobs]`
     pub jobs: jobs::Config,
+    /// `[pipeline]`
+    pub pipeline: Pipeline,
 }
 
 /// `[http]`: the page, the API and the media that viewers fetch.
@@ -163,6 +165,36 @@ impl Default for Objects {
             access_key_id: None,
             secret_access_key: None,
         }
+    }
+}
+
+/// `[pipeline]`: children that read media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Children at a time that look at files, read them or draw.
+    pub readers: usize,
+    /// Children at a time that transcode.
+    pub transcodes: usize,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self {
+            readers: 4,
+            transcodes: 1,
+        }
+    }
+}
+
+impl Pipeline {
+    /// What starts children, with its registry in the data folder. One per process.
+    #[must_use]
+    pub fn host_in(&self, folder: &DataDir) -> pipeline::Host {
+        pipeline::Host::new(pipeline::Config {
+            max_light: self.readers,
+            max_heavy: self.transcodes,
+            ..pipeline::Config::in_folder(folder.join("pipeline"))
+        })
     }
 }
 
@@ -295,6 +327,7 @@ impl Default for Config {
             uploads: uploads::Config::default(),
             media: media::Config::default(),
             jobs: jobs::Config::default(),
+            pipeline: Pipeline::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::output;
 use crate::app::{Config, ConfigError, DataDir, DatabaseUrl, SecretKey};
 use crate::base::{Clock, Timestamp, random_hex};
 use crate::objects::ObjectError;
+use crate::pipeline::Missing;
 use crate::store::{self, Store};
 use crate::tls;
 
@@ -98,6 +99,7 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
         Ok(folder) => {
             running = folder.note_of_server();
             findings.push(disk_writable(folder.path()));
+            findings.extend(gstreamer(config, &folder).await);
             findings.push(disk_free(folder.path()));
             findings.push(secret(config, &folder));
             findings.push(database(config, &folder).await);
@@ -159,6 +161,36 @@ async fn certificate(files: Option<tls::Files>) -> Finding {
         Ok(_) => Finding::ok(subject, "certificate and key belong together"),
         Err(error) => Finding::fail(subject, format!("{error}; change {keys}")),
     }
+}
+
+/// What uploads of videos need; lives do without.
+async fn gstreamer(config: &Config, folder: &DataDir) -> Vec<Finding> {
+    let subject = "gstreamer";
+    let missing = match config.pipeline.host_in(folder).missing().await {
+        Ok(missing) if missing.is_empty() => {
+            return vec![Finding::ok(
+                subject,
+                "every element is there, and children can be locked up",
+            )];
+        }
+        Ok(missing) => missing,
+        Err(error) => {
+            let text = format!("videos cannot be uploaded ({error}); lives and pictures can");
+            return vec![Finding::warn(subject, text)];
+        }
+    };
+    let (needed, optional): (Vec<Missing>, Vec<Missing>) =
+        missing.into_iter().partition(|missing| missing.is_needed);
+    let mut findings = Vec::new();
+    if !needed.is_empty() {
+        let text = format!("videos cannot be uploaded; {}", Missing::sentence(&needed));
+        findings.push(Finding::warn(subject, text));
+    }
+    if !optional.is_empty() {
+        let text = format!("some codecs are missing; {}", Missing::sentence(&optional));
+        findings.push(Finding::warn(subject, text));
+    }
+    findings
 }
 
 fn clock(now: Timestamp) -> Finding {

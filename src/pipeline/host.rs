@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use super::error::PipelineError;
 use super::limits::{Kind, Limits};
 use super::plan::{Picture, Transcode};
-use super::plugins::{self, Missing, Plugins};
+use super::plugins::{Missing, Plugins};
 use super::report::ProbeReport;
 use super::running::{Child, Output, Running};
 use super::wire::{Message, Task, VERSION, Work};
@@ -187,7 +187,7 @@ impl Host {
             .filter(|missing| missing.is_needed)
             .collect();
         if !needed.is_empty() {
-            return Err(PipelineError::Unavailable(plugins::sentence(&needed)));
+            return Err(PipelineError::Unavailable(Missing::sentence(&needed)));
         }
         self.spawn(&plugins, work, file, duration_ms, Some(place))
     }

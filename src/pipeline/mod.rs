@@ -23,6 +23,6 @@ pub use error::{PipelineError, Refusal};
 pub use host::{Config, Host};
 pub use ladder::{Ladder, LadderRung};
 pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung};
-pub use plugins::{Missing, Plugins};
+pub use plugins::Missing;
 pub use report::{AudioStream, Container, ProbeReport, VideoStream};
 pub use running::{Output, Running, Summary};

@@ -108,7 +108,6 @@ pub(super) const ELEMENTS: &[Element] = &[
     may("vp8enc", "vpx", GOOD),
     may("vp9enc", "vpx", GOOD),
     may("av1dec", "aom", BAD),
-    may("dav1ddec", "dav1d", "gstreamer1.0-plugins-rs"),
     may("opusdec", "opus", BASE),
     may("opusenc", "opus", BASE),
     may("vorbisdec", "vorbis", BASE),
@@ -142,6 +141,29 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// A sentence for an operator: what is missing, and what to install.
+    #[must_use]
+    pub fn sentence(missing: &[Self]) -> String {
+        let names: Vec<&str> = missing
+            .iter()
+            .take(6)
+            .map(|missing| missing.element.as_str())
+            .collect();
+        let mut packages: Vec<&str> = missing.iter().map(|missing| missing.package).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        let more = if missing.len() > names.len() {
+            " and others"
+        } else {
+            ""
+        };
+        format!(
+            "GStreamer has no {}{more}; apt-get install --no-install-recommends {}",
+            names.join(", "),
+            packages.join(" ")
+        )
+    }
+
     pub(super) fn of(name: &str) -> Option<Self> {
         let element = ELEMENTS.iter().find(|element| element.name == name)?;
         Some(Self {
@@ -150,28 +172,6 @@ impl Missing {
             is_needed: element.is_needed,
         })
     }
-}
-
-/// A sentence for an operator: what is missing, and what to install.
-pub(super) fn sentence(missing: &[Missing]) -> String {
-    let names: Vec<&str> = missing
-        .iter()
-        .take(6)
-        .map(|missing| missing.element.as_str())
-        .collect();
-    let mut packages: Vec<&str> = missing.iter().map(|missing| missing.package).collect();
-    packages.sort_unstable();
-    packages.dedup();
-    let more = if missing.len() > names.len() {
-        " and others"
-    } else {
-        ""
-    };
-    format!(
-        "GStreamer has no {}{more}; apt-get install --no-install-recommends {}",
-        names.join(", "),
-        packages.join(" ")
-    )
 }
 
 /// Where systems keep GStreamer's plugins.
@@ -183,7 +183,7 @@ const SYSTEM_FOLDERS: &[&str] = &[
 
 /// The folder of links and the registry, as a child is told them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plugins {
+pub(super) struct Plugins {
     /// Holds `plugins` and `registry.bin`.
     folder: PathBuf,
 }
@@ -199,7 +199,7 @@ impl Plugins {
                 .iter()
                 .filter_map(|element| Missing::of(element.name))
                 .collect();
-            PipelineError::Unavailable(sentence(&all))
+            PipelineError::Unavailable(Missing::sentence(&all))
         })?;
         Self::of_system(&system, home)
             .map_err(|error| PipelineError::System(format!("{}: {error}", home.display())))

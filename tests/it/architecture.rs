@@ -28,10 +28,12 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
         &[
             "gstreamer::",
             "gstreamer_app::",
+            "gstreamer_base::",
             "gstreamer_pbutils::",
             "gst::",
         ],
     ),
+    ("seccompiler, libc", &["seccompiler::", "libc::"]),
     (
         "image, webp, blurhash",
         &[

@@ -161,6 +161,7 @@ fn scripts_can_be_run() {
         "script/test",
         "script/soak",
         "script/soak-objects",
+        "script/soak-pipeline",
         "fixtures/media/make",
     ] {
         let mode = fs::metadata(root().join(script))

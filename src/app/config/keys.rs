@@ -386,6 +386,22 @@ const KEYS: &[Key] = &[
         apply: |_, text| values::only_for_now("never", text),
     },
     Key {
+        name: "pipeline.readers",
+        default: "4",
+        apply: |config, text| {
+            config.pipeline.readers = values::children(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "pipeline.transcodes",
+        default: "1",
+        apply: |config, text| {
+            config.pipeline.transcodes = values::children(text)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "jobs.workers",
         default: "2",
         apply: |config, text| {
@@ -447,6 +463,8 @@ mod tests {
             "GRIOT_LIVE_LADDER",
             "GRIOT_RECORDING_WEBM",
             "GRIOT_JOBS_WORKERS",
+            "GRIOT_PIPELINE_READERS",
+            "GRIOT_PIPELINE_TRANSCODES",
             "GRIOT_JOBS_LEASE",
             "GRIOT_SECRET_KEY",
             "GRIOT_LOG",

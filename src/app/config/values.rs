@@ -197,6 +197,14 @@ pub(super) fn connections(text: &str) -> Result<usize, String> {
 }
 
 /// Jobs at a time; 0 is none.
+/// Children at a time: a processor each, at least one.
+pub(super) fn children(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(children @ 1..=64) => Ok(children),
+        _ => Err(format!("`{text}` is no number of children from 1 to 64")),
+    }
+}
+
 pub(super) fn workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(workers) if workers <= WORKERS_MAX => Ok(workers),

@@ -47,7 +47,7 @@ pub(super) fn video(caps: &gst::StructureRef) -> Option<Codec> {
         "video/x-h265" => Codec::new("hevc", Some("h265parse"), &["avdec_h265"]),
         "video/x-vp8" => Codec::new("vp8", None, &["vp8dec"]),
         "video/x-vp9" => Codec::new("vp9", Some("vp9parse"), &["vp9dec"]),
-        "video/x-av1" => Codec::new("av1", Some("av1parse"), &["dav1ddec", "av1dec"]),
+        "video/x-av1" => Codec::new("av1", Some("av1parse"), &["av1dec"]),
         "video/mpeg" => match version("mpegversion") {
             4 => Codec::new("mpeg4", Some("mpeg4videoparse"), &["avdec_mpeg4"]),
             1 | 2 => Codec::new("mpeg2video", Some("mpegvideoparse"), &["avdec_mpeg2video"]),

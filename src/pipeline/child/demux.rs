@@ -1,7 +1,7 @@
 //! A file's encoded frames as they are.
 
 use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use gstreamer as gst;
 use gstreamer_app as gst_app;
@@ -11,6 +11,7 @@ use gst::prelude::*;
 use super::super::error::Refusal;
 use super::super::wire::{Ending, Message};
 use super::Trouble;
+use super::chain::{Home, make};
 use super::codecs::Codec;
 use super::link::Link;
 use super::outlet::{self, Outlet};
@@ -43,12 +44,10 @@ fn wanted(codec: &Codec) -> Option<(&'static str, Option<&'static str>)> {
 
 /// Says the frames of the first picture and the first sound. A sound that no rendition holds is left out.
 pub(super) fn demux(file: File, link: &Link) -> Result<Ending, Trouble> {
-    let pipeline: Arc<Mutex<Option<gst::Pipeline>>> = Arc::default();
+    let home = Home::default();
     let position = Position::default();
-    let (home, out, at) = (Arc::clone(&pipeline), link.clone(), position.clone());
+    let (of_pads, out, at) = (home.clone(), link.clone(), position.clone());
     let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
-        let pipeline = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let pipeline = pipeline.ok_or_else(|| Trouble::Failed("no pipeline".to_owned()))?;
         let (caps, timestamper) = match (wanted(codec), role) {
             (Some(wanted), _) => wanted,
             (None, Role::Audio) => return Ok(()),
@@ -60,10 +59,10 @@ pub(super) fn demux(file: File, link: &Link) -> Result<Ending, Trouble> {
         // Both tracks through one thread: the host's interleaving needs them about together, and a queue would add a copy.
         let mut chain = Vec::new();
         if let Some(parser) = codec.parser {
-            chain.push(gst::ElementFactory::make(parser).build()?);
+            chain.push(make(parser)?);
         }
         if let Some(timestamper) = timestamper {
-            chain.push(gst::ElementFactory::make(timestamper).build()?);
+            chain.push(make(timestamper)?);
         }
         let filter = gst::ElementFactory::make("capsfilter")
             .property("caps", caps.parse::<gst::Caps>()?)
@@ -81,19 +80,10 @@ pub(super) fn demux(file: File, link: &Link) -> Result<Ending, Trouble> {
         };
         outlet::attach(&sink, outlet, &out, &at);
         chain.push(sink.upcast());
-        pipeline.add_many(&chain)?;
-        gst::Element::link_many(&chain)?;
-        for element in chain.iter().rev() {
-            element.sync_state_with_parent()?;
-        }
-        let entry = chain[0]
-            .static_pad("sink")
-            .ok_or_else(|| Trouble::Failed("no sink".to_owned()))?;
-        pad.link(&entry).map_err(|_| watch::unreadable())?;
-        Ok(())
+        of_pads.add_behind(pad, &chain)
     };
     let streams = Streams::open(file, Box::new(connect))?;
-    *pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(streams.pipeline.clone());
+    home.set(&streams.pipeline);
     let shown = Arc::clone(&streams.shown);
     let mut told = false;
     let (out, tracks) = (link.clone(), Arc::clone(&shown));

@@ -5,15 +5,19 @@
 //!
 //! Panics in callbacks of GStreamer abort the process, which is what it is a process for.
 
+mod chain;
 mod codecs;
 mod demux;
 mod elements;
+mod graph;
 mod link;
 mod outlet;
+mod pictures;
 mod probe;
 mod sandbox;
 mod source;
 mod streams;
+mod transcode;
 mod watch;
 
 use std::fs::File;
@@ -106,7 +110,8 @@ fn answer(
         }),
         Work::Probe => probe::probe(file()?, link),
         Work::Demux => demux::demux(file()?, link),
-        Work::Transcode(_) | Work::Pictures { .. } => Err(Trouble::Failed("not yet".to_owned())),
+        Work::Transcode(plan) => transcode::transcode(file()?, plan, link),
+        Work::Pictures { times_ms, width } => pictures::pictures(file()?, times_ms, *width, link),
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::error::Refusal;
 use super::super::report::{AudioStream, ProbeReport, VideoStream};
 use super::super::wire::{Ending, Message};
 use super::Trouble;
+use super::chain::{Home, make};
 use super::codecs::Codec;
 use super::link::Link;
 use super::streams::{Role, Streams};
@@ -158,25 +159,18 @@ fn count_packets(
     counts: &Counts,
     position: &Position,
 ) -> Result<(Streams, Ended, watch::Heard), Trouble> {
-    let pipeline: Arc<Mutex<Option<gst::Pipeline>>> = Arc::default();
-    let home = Arc::clone(&pipeline);
-    let (of_pads, at) = (counts.clone(), position.clone());
+    let home = Home::default();
+    let (elements, of_pads, at) = (home.clone(), counts.clone(), position.clone());
     let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
-        let pipeline = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let pipeline = pipeline.ok_or_else(|| Trouble::Failed("no pipeline".to_owned()))?;
         let sink = gst::ElementFactory::make("fakesink")
             .property("sync", false)
             .property("async", false)
             .build()?;
-        pipeline.add(&sink)?;
-        let mut first = sink.clone();
+        let mut chain = Vec::new();
         if let Some(parser) = codec.parser {
-            first = gst::ElementFactory::make(parser).build()?;
-            pipeline.add(&first)?;
-            first.link(&sink)?;
-            first.sync_state_with_parent()?;
+            chain.push(make(parser)?);
         }
-        sink.sync_state_with_parent()?;
+        chain.push(sink.clone());
         watch_packets(pad, of_pads.of(role), &at);
         let parsed = Arc::clone(of_pads.of(role));
         if let Some(end) = sink.static_pad("sink") {
@@ -187,15 +181,10 @@ fn count_packets(
                 gst::PadProbeReturn::Ok
             });
         }
-        let entry = first
-            .static_pad("sink")
-            .ok_or_else(|| Trouble::Failed("no sink".to_owned()))?;
-        pad.link(&entry)
-            .map_err(|_| Trouble::Refused(Refusal::Unreadable))?;
-        Ok(())
+        elements.add_behind(pad, &chain)
     };
     let streams = Streams::open(file, Box::new(connect))?;
-    *pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(streams.pipeline.clone());
+    home.set(&streams.pipeline);
     let shown = Arc::clone(&streams.shown);
     let nothing_to_wait_for = move || {
         let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -372,12 +361,10 @@ fn decode_some(
     position: &Position,
 ) -> Result<DecodedTracks, Trouble> {
     let progress = Arc::new(Progress::default());
-    let pipeline: Arc<Mutex<Option<gst::Pipeline>>> = Arc::default();
-    let home = Arc::clone(&pipeline);
-    let (done, of_pads, at) = (Arc::clone(&progress), counts.clone(), position.clone());
+    let home = Home::default();
+    let (elements, done) = (home.clone(), Arc::clone(&progress));
+    let (of_pads, at) = (counts.clone(), position.clone());
     let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
-        let pipeline = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let pipeline = pipeline.ok_or_else(|| Trouble::Failed("no pipeline".to_owned()))?;
         let Ok(decoder) = codec.decoder() else {
             let missing = match role {
                 Role::Video => &done.no_video_decoder,
@@ -389,9 +376,9 @@ fn decode_some(
         if role == Role::Audio {
             done.has_audio.store(1, Ordering::Relaxed);
         }
-        let mut chain = vec![gst::ElementFactory::make("queue").build()?];
+        let mut chain = vec![make("queue")?];
         if let Some(parser) = codec.parser {
-            chain.push(gst::ElementFactory::make(parser).build()?);
+            chain.push(make(parser)?);
         }
         chain.extend(decoder);
         let sink = gst::ElementFactory::make("fakesink")
@@ -399,11 +386,6 @@ fn decode_some(
             .property("async", false)
             .build()?;
         chain.push(sink.clone());
-        pipeline.add_many(&chain)?;
-        gst::Element::link_many(&chain)?;
-        for element in chain.iter().rev() {
-            element.sync_state_with_parent()?;
-        }
         let (done, count, at) = (Arc::clone(&done), Arc::clone(of_pads.of(role)), at.clone());
         let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         let end = sink
@@ -427,14 +409,10 @@ fn decode_some(
             }
             gst::PadProbeReturn::Ok
         });
-        let entry = chain[0]
-            .static_pad("sink")
-            .ok_or_else(|| Trouble::Failed("no sink".to_owned()))?;
-        pad.link(&entry).map_err(|_| watch::unreadable())?;
-        Ok(())
+        elements.add_behind(pad, &chain)
     };
     let streams = Streams::open(file, Box::new(connect))?;
-    *pipeline.lock().unwrap_or_else(PoisonError::into_inner) = Some(streams.pipeline.clone());
+    home.set(&streams.pipeline);
     let done = Arc::clone(&progress);
     let is_enough = move || {
         let video = done.pictures.load(Ordering::Relaxed) >= DECODED_PICTURES

@@ -35,6 +35,13 @@ impl Position {
     }
 }
 
+impl Position {
+    /// Whether anything has passed.
+    pub(super) fn has_moved(&self) -> bool {
+        self.steps.load(Ordering::Relaxed) > 0
+    }
+}
+
 /// How a pipeline ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -68,7 +75,9 @@ pub(super) fn run(
     let wait = gst::ClockTime::try_from(TELL_EVERY).ok();
     let mut heard = Heard::default();
     let mut told = (0, 0);
+    let mut seen = (u64::MAX, 0);
     let mut told_at = Instant::now();
+    let mut broken: Option<String> = None;
     let ended = loop {
         let message = bus.timed_pop(wait);
         if is_enough() {
@@ -83,11 +92,25 @@ pub(super) fn run(
             told_at = Instant::now();
             link.send(&Message::Progress { position_ms: now.0 });
         }
-        let Some(message) = message else { continue };
+        let Some(message) = message else {
+            match (&broken, now == seen) {
+                (Some(why), true) => break Ended::Broken(why.clone()),
+                _ => {
+                    seen = now;
+                    continue;
+                }
+            }
+        };
         match message.view() {
-            gst::MessageView::Eos(_) => break Ended::Whole,
+            gst::MessageView::Eos(_) => break broken.map_or(Ended::Whole, Ended::Broken),
             gst::MessageView::Error(error) => {
-                break Ended::Broken(error.error().to_string());
+                // What was read before still goes through decoders and encoders, up to their end.
+                let of_the_file = error.src().is_some_and(|source| source.name() == "demux");
+                let text = error.error().to_string();
+                if !of_the_file || text.starts_with("griot: ") {
+                    break Ended::Broken(text);
+                }
+                broken.get_or_insert(text);
             }
             gst::MessageView::Warning(warning)
                 if warning.error().to_string().contains("linking failed") =>
