@@ -117,7 +117,7 @@ fn iso_media(head: &[u8]) -> Option<Result<Format, Refusal>> {
             })
         }
         // QuickTime of before `ftyp`. A length of 0 and 1 are "to the end" and "64 bits follow".
-        b"moov" | b"mdat" | b"wide" | b"pnot" if length < 2 || length >= 8 => {
+        b"moov" | b"mdat" | b"wide" | b"pnot" if !(2..8).contains(&length) => {
             Some(Ok(Format::QuickTime))
         }
         _ => None,

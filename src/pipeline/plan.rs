@@ -29,7 +29,7 @@ impl Transcode {
         if self.rungs.is_empty() || self.rungs.len() > Self::MAX_RUNGS {
             return Err("no rung, or too many");
         }
-        let is_side = |side: u32| (16..=4_096).contains(&side) && side % 2 == 0;
+        let is_side = |side: u32| (16..=4_096).contains(&side) && side.is_multiple_of(2);
         for rung in &self.rungs {
             let video = rung.video.is_none_or(|video| {
                 is_side(video.width)

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::av::{Frame, Ticks};
 
-/// No codec holds back more pictures (ISO/IEC 14496-10 A.3.1: max_dec_frame_buffering).
+/// No codec holds back more pictures (ISO/IEC 14496-10 A.3.1: `max_dec_frame_buffering`).
 const DEPTH: usize = 16;
 
 /// Holds back as many pictures as a decoder may.
