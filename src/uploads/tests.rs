@@ -39,6 +39,7 @@ impl House {
             bio: String::new(),
             quartier_id: None,
             role: Role::User,
+            search: String::new(),
             at: NOW,
         };
         store.create_user(&awa).await.unwrap();
