@@ -42,7 +42,6 @@ impl House {
             bio: String::new(),
             quartier_id: None,
             role: Role::User,
-            search: String::new(),
             at: NOW,
             search: String::new(),
         };
