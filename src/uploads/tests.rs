@@ -42,7 +42,6 @@ impl House {
             bio: String::new(),
             quartier_id: None,
             role: Role::User,
-            search: "awa".to_owned(),
             at: NOW,
         };
         store.create_user(&awa).await.unwrap();
