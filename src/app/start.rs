@@ -86,11 +86,19 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         events: Events::default(),
         tasks: live_tasks.clone(),
     });
+    let videos = work::videos(&rooms, lives.sending());
+    // Before uploads are judged again: that takes files.
+    let swept = videos.sweep().await;
+    let swept = swept.context("files of videos that an earlier run left cannot be looked at")?;
+    if swept > 0 {
+        tracing::info!(files = swept, "files of which no video is made are gone");
+    }
     let upload_tasks = Tasks::default();
     let medias = Medias::new(media::Deps {
         config: config.media.clone(),
         store: rooms.store.clone(),
-        objects: places.objects,
+        objects: places.objects.clone(),
+        videos: videos.clone(),
         clock: rooms.clock.clone(),
         tasks: upload_tasks.clone(),
     });
@@ -134,7 +142,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         uploads: upload_tasks,
         workers: Workers::start_in_server(
             &rooms.jobs,
-            work::registry(&rooms, config)?,
+            work::registry(&places, &videos),
             config.jobs.clone(),
         ),
         http: Tasks::default(),
@@ -153,6 +161,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     }
     let services = http::Services {
         lives,
+        videos,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
         jobs: server.rooms.jobs.clone(),

@@ -1,18 +1,36 @@
 //! The jobs that this program knows, and a process that does nothing else.
 
 use super::{Config, Rooms, install_metrics};
+use crate::base::Tasks;
 use crate::jobs::{self, Registry, Workers};
 use crate::media;
+use crate::media::video::{self, Videos};
+use crate::pipeline::{self, Host};
+use crate::rendition::{Places, Sending};
 
 /// Every kind of job, with what it needs.
-///
-/// # Errors
-/// Where media lie cannot be opened; the message names what to change.
-pub(super) fn registry(rooms: &Rooms, config: &Config) -> anyhow::Result<Registry> {
-    let places = rooms.places(config)?;
+pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
     let mut registry = Registry::default();
-    media::forget_objects_by(&mut registry, places.objects);
-    Ok(registry)
+    media::forget_objects_by(&mut registry, places.objects.clone());
+    videos.register(&mut registry);
+    registry
+}
+
+/// The service of videos, whose finished files go `sending`'s way.
+pub(super) fn videos(rooms: &Rooms, sending: &Sending) -> Videos {
+    let config = video::Config {
+        originals: rooms.folder.join("originals"),
+    };
+    let host = Host::new(pipeline::Config::in_folder(rooms.folder.join("pipeline")));
+    Videos::new(
+        config,
+        host,
+        rooms.store.clone(),
+        sending.clone(),
+        rooms.jobs.clone(),
+        rooms.clock.clone(),
+        rooms.ids.clone(),
+    )
 }
 
 /// A process that only works.
@@ -20,6 +38,8 @@ pub(super) fn registry(rooms: &Rooms, config: &Config) -> anyhow::Result<Registr
 pub struct Worker {
     rooms: Rooms,
     workers: Workers,
+    /// What is on its way to the object store; the next start of a server goes on with it.
+    sending: Tasks,
 }
 
 /// Starts `count` workers, or as many as the settings say; with neither, one for each processor.
@@ -44,15 +64,29 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         ..config.jobs.clone()
     };
     let count = settings.workers;
-    let workers = Workers::start(&rooms.jobs, registry(&rooms, config)?, settings);
+    let places = rooms.places(config)?;
+    let tasks = Tasks::default();
+    let sending = Sending::new(
+        rooms.store.clone(),
+        places.clone(),
+        rooms.clock.clone(),
+        tasks.clone(),
+    );
+    let videos = videos(&rooms, &sending);
+    let workers = Workers::start(&rooms.jobs, registry(&places, &videos), settings);
     tracing::info!(workers = count, "griot works");
-    Ok(Worker { rooms, workers })
+    Ok(Worker {
+        rooms,
+        workers,
+        sending: tasks,
+    })
 }
 
 impl Worker {
     /// Gives back what runs, and closes the database.
     pub async fn stop(self) {
         super::start::stop_workers(&self.workers).await;
+        self.sending.stop_and_wait().await;
         super::start::close(&self.rooms).await;
         tracing::info!("griot works no more");
     }

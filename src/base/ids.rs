@@ -43,11 +43,10 @@ id!(/// One rendition file of a recording.
     RunId);
 id!(/// An image or a video that members see.
     MediaId);
-id!(/// Bytes on their way in.
-    UploadId);
-
 id!(/// One piece of work that outlives a request.
     JobId);
+id!(/// Bytes on their way in.
+    UploadId);
 
 /// 2024-01-01T00:00:00Z in milliseconds: where our ids begin to count.
 const EPOCH_MS: i64 = 1_704_067_200_000;

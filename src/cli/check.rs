@@ -52,6 +52,8 @@ pub(super) struct Problem {
     pub(super) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LiveId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<MediaId>,
     /// A sentence; also said on stderr.
     pub(super) text: String,
     #[serde(skip)]
@@ -176,9 +178,7 @@ async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
         RecordingState::Failed,
     ] {
         for recording in store.recordings_in(state).await? {
-            let Some(whole) = store.recording_of(recording.live_id).await? else {
-                continue;
-            };
+            let whole = store.whole_recording(recording).await?;
             report.recordings += 1;
             check_recording(store, places, &there, &whole, &mut report).await?;
             named.extend(whole.runs.iter().map(|run| run.path.clone()));
@@ -197,14 +197,21 @@ async fn check_recording(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let state = whole.recording.state;
-    let live = whole.recording.live_id;
+    let (live, media) = (whole.recording.live_id, whole.recording.media_id);
+    let owner = match (live, media) {
+        (Some(live), _) => format!("live {live}"),
+        (None, Some(media)) => format!("video {media}"),
+        (None, None) => "nobody".to_owned(),
+    };
     if state == RecordingState::Ready && whole.runs.is_empty() {
         report.problems.push(Problem {
             kind: Kind::Stale,
-            path: format!("live:{live}"),
-            live: Some(live),
-            text: format!("live {live}: its recording is ready and has no file"),
-            remedy: Some(Remedy::Finish(whole.recording.id)),
+            path: owner.replace(' ', ":"),
+            live,
+            media,
+            text: format!("{owner}: its recording is ready and has no file"),
+            // A video's is made by its job, which a start does not begin anew.
+            remedy: live.map(|_| Remedy::Finish(whole.recording.id)),
         });
     }
     for run in &whole.runs {
@@ -223,8 +230,12 @@ async fn check_recording(
         match verdict {
             Ok(bytes) => report.bytes += bytes,
             Err(mut problem) => {
-                problem.live = Some(live);
-                problem.text = format!("live {live}, run {}: {}", run.number, problem.text);
+                (problem.live, problem.media) = (live, media);
+                let which = match media {
+                    Some(_) => format!("rendition {}", run.rendition),
+                    None => format!("run {}", run.number),
+                };
+                problem.text = format!("{owner}, {which}: {}", problem.text);
                 report.problems.push(problem);
             }
         }
@@ -243,6 +254,7 @@ fn check_run(
         kind,
         path: run.path.clone(),
         live: None,
+        media: None,
         text,
         remedy,
     };
@@ -275,8 +287,15 @@ fn check_run(
     };
     match run.state {
         RunState::Growing if failed || recording.state == RecordingState::Ready => {
-            let text = "its file was never made final; the next start can".to_owned();
-            let remedy = Some(Remedy::Finish(recording.id));
+            let (text, remedy) = match recording.live_id {
+                Some(_) => (
+                    "its file was never made final; the next start can",
+                    Remedy::Finish(recording.id),
+                ),
+                // Nobody ever played it, and no job will go on with it.
+                None => ("it was never finished", Remedy::Discard(run.id)),
+            };
+            let (text, remedy) = (text.to_owned(), Some(remedy));
             return Err(problem(Kind::Stale, text, remedy));
         }
         RunState::Growing if length < noted => {
@@ -359,6 +378,7 @@ async fn check_media(
             kind,
             path: format!("object:{}", file.path),
             live: None,
+            media: None,
             text: format!("medium {}, {}: {text}", file.media_id, file.name),
             remedy: None,
         });
@@ -402,6 +422,7 @@ async fn orphans(
             text: format!("no row names {row}"),
             path: row,
             live: None,
+            media: None,
             remedy: Some(if in_spool {
                 Remedy::RemoveSpooled(path.clone())
             } else {
@@ -440,6 +461,7 @@ async fn half_sent(
             kind: Kind::Orphan,
             path: format!("upload:{path}"),
             live: None,
+            media: None,
             text: format!("no row names an upload of {path}"),
             remedy: Some(Remedy::Abort(path, UploadId(id))),
         });

@@ -101,6 +101,14 @@ impl State {
 
     /// The lines that stay from the first playlist to the last (6.2.1), and the numbers of a sliding one.
     fn header(&self, form: Form) -> String {
+        if self.config.on_demand {
+            // 6 is for EXT-X-MAP (section 8).
+            return format!(
+                "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+                 #EXT-X-MEDIA-SEQUENCE:{}\n",
+                self.config.target_duration_s, self.finished.first
+            );
+        }
         // 9 is for EXT-X-SKIP (section 8), which the full form of the same playlist promises.
         let mut text = format!(
             "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{}\n",
@@ -288,6 +296,33 @@ mod tests {
         let third = snapshot.playlist(Form::default(), &[report(3)]);
         let text = String::from_utf8(third.to_vec()).expect("ASCII");
         assert!(text.ends_with("#EXT-X-RENDITION-REPORT:URI=\"../720p/index.m3u8\",LAST-MSN=3\n"));
+    }
+
+    // RFC 8216bis 4.4.3: every tag that a VOD playlist needs, and none that speaks of reloads.
+    #[test]
+    fn what_is_over_from_the_start_is_a_vod_playlist() {
+        let durations = [Ticks(90_000), Ticks(585_000), Ticks(45_000)];
+        let rows = durations
+            .into_iter()
+            .zip(0..)
+            .map(|(duration, msn)| crate::hls::SegmentMeta {
+                msn,
+                run: 0,
+                discontinuity: false,
+                duration,
+                gap: false,
+                date_time: None,
+            });
+        let mut window = Window::from_segments(Config::on_demand(durations), rows);
+        window.end();
+        let text = window.snapshot().playlist(Form::default(), &[]);
+        assert_eq!(
+            String::from_utf8(text.to_vec()).expect("ASCII"),
+            "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:7\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+             #EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-MAP:URI=\"0/init.mp4\"\n\
+             #EXTINF:1,\n0/0.m4s\n#EXTINF:6.5,\n0/1.m4s\n#EXTINF:0.5,\n0/2.m4s\n\
+             #EXT-X-ENDLIST\n"
+        );
     }
 
     #[test]

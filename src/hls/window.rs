@@ -21,6 +21,8 @@ pub struct Config {
     pub window: Option<Duration>,
     /// PART-HOLD-BACK in tenths of the part target: 30 is what the RFC advises, 20 what it demands (4.4.3.8).
     pub hold_back_tenths: u32,
+    /// Everything was there before the first playlist was asked for: VOD, nothing to reload.
+    pub on_demand: bool,
 }
 
 impl Default for Config {
@@ -29,11 +31,26 @@ impl Default for Config {
             target_duration_s: 6,
             window: None,
             hold_back_tenths: 30,
+            on_demand: false,
         }
     }
 }
 
 impl Config {
+    /// Of a playlist with these segments (90 kHz) and no others.
+    #[must_use]
+    pub fn on_demand(durations: impl IntoIterator<Item = Ticks>) -> Self {
+        let second = i64::from(Timescale::VIDEO.get());
+        let longest = durations.into_iter().map(|duration| duration.0).max();
+        // EXTINF is rounded to the nearest second for the comparison (4.4.3.1).
+        let seconds = (longest.unwrap_or(0) + second / 2) / second;
+        Self {
+            target_duration_s: u32::try_from(seconds.max(1)).unwrap_or(u32::MAX),
+            on_demand: true,
+            ..Self::default()
+        }
+    }
+
     /// `count` target durations.
     pub(super) fn target_durations(&self, count: i64) -> Ticks {
         Ticks(i64::from(self.target_duration_s) * count * i64::from(Timescale::VIDEO.get()))

@@ -1,8 +1,8 @@
-//! Reading the addresses of media: what lies below `/live/` (design §4, "URLs").
+//! Reading the addresses of media: what lies below `/live/` and `/media/` (design §4, "URLs").
 
 use crate::rendition::PlaylistQuery;
 
-/// What a path below `/live/{playback_id}/` names.
+/// What a path below `/live/{playback_id}/` or `/media/{public_id}/` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target<'a> {
     Multivariant,
@@ -26,9 +26,22 @@ pub(super) enum Target<'a> {
     },
 }
 
-/// Splits `/live/{playback_id}/…`; `None` for what is no address of ours.
-pub(super) fn target(path: &str) -> Option<(&str, Target<'_>)> {
-    let (playback_id, rest) = path.strip_prefix("/live/")?.split_once('/')?;
+impl<'a> Target<'a> {
+    /// Which rendition's; `None` for the playlist that lists them all.
+    pub(super) fn rendition(&self) -> Option<&'a str> {
+        match *self {
+            Self::Multivariant => None,
+            Self::Playlist { rendition }
+            | Self::Init { rendition, .. }
+            | Self::Segment { rendition, .. }
+            | Self::Part { rendition, .. } => Some(rendition),
+        }
+    }
+}
+
+/// Splits `{below}{playback_id}/…`; `None` for what is no address of ours.
+pub(super) fn target<'a>(below: &str, path: &'a str) -> Option<(&'a str, Target<'a>)> {
+    let (playback_id, rest) = path.strip_prefix(below)?.split_once('/')?;
     if rest == "index.m3u8" {
         return Some((playback_id, Target::Multivariant));
     }
@@ -131,7 +144,7 @@ mod tests {
                 )),
             ),
         ] {
-            assert_eq!(target(path), expected, "{path}");
+            assert_eq!(target("/live/", path), expected, "{path}");
         }
         for path in [
             "/live/",
@@ -148,7 +161,7 @@ mod tests {
             "/live/p/source/4294967296/init.mp4",
             "/live/p/source/x/index.m3u8",
         ] {
-            assert_eq!(target(path), None, "{path}");
+            assert_eq!(target("/live/", path), None, "{path}");
         }
     }
 

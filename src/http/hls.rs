@@ -19,7 +19,7 @@ use super::language::Language;
 use super::media::bytes_of;
 use super::words::{self, Sentence};
 use crate::live::Lives;
-use crate::rendition::{Freshness, MediaBytes, PlaybackError, PlaylistText};
+use crate::rendition::{Freshness, MediaBytes, PlaybackError, PlaylistText, Reader};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
@@ -32,13 +32,22 @@ pub(super) async fn answer(
     request: &HeaderMap,
     client: IpAddr,
 ) -> Response {
+    let head = method == Method::HEAD;
+    let sent = deliver(lives, uri, request, client, head);
+    open_to_all(method, request, sent).await
+}
+
+/// What anybody on any page may fetch: answers GET and HEAD with what `deliver` finds.
+pub(super) async fn open_to_all(
+    method: &Method,
+    request: &HeaderMap,
+    deliver: impl Future<Output = Result<Response, PlaybackError>>,
+) -> Response {
     if method == Method::OPTIONS {
         return headers::media_preflight();
     }
     let mut response = if method == Method::GET || method == Method::HEAD {
-        deliver(lives, uri, request, client, method == Method::HEAD)
-            .await
-            .unwrap_or_else(|why| nothing(why, request))
+        deliver.await.unwrap_or_else(|why| nothing(why, request))
     } else {
         let mut response = refuse(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -61,7 +70,8 @@ async fn deliver(
     client: IpAddr,
     head: bool,
 ) -> Result<Response, PlaybackError> {
-    let (playback_id, target) = address::target(uri.path()).ok_or(PlaybackError::NotFound)?;
+    let (playback_id, target) =
+        address::target("/live/", uri.path()).ok_or(PlaybackError::NotFound)?;
     let playback = lives.playback(playback_id).await?;
     if !matches!(target, Target::Init { .. }) {
         let agent = request
@@ -69,35 +79,35 @@ async fn deliver(
             .map_or("", |value| value.to_str().unwrap_or(""));
         playback.saw(client, agent);
     }
-    let (media, rendition) = match target {
-        Target::Multivariant => return playback.source().multivariant().await.map(playlist),
-        Target::Playlist { rendition } => {
-            let reader = playback.rendition(rendition)?;
+    match target.rendition() {
+        Some(rendition) => {
+            of_rendition(playback.rendition(rendition)?, target, uri, request, head).await
+        }
+        None => playback.source().multivariant().await.map(playlist),
+    }
+}
+
+/// A rendition's playlist, or a piece of its media.
+pub(super) async fn of_rendition(
+    reader: &Reader,
+    target: Target<'_>,
+    uri: &Uri,
+    request: &HeaderMap,
+    head: bool,
+) -> Result<Response, PlaybackError> {
+    let media = match target {
+        Target::Multivariant => return reader.multivariant().await.map(playlist),
+        Target::Playlist { .. } => {
             let Some(query) = address::query(uri.query().unwrap_or(""), takes_gzip(request)) else {
                 return Ok(refuse(StatusCode::BAD_REQUEST, words::INVALID, request));
             };
             return reader.playlist(query).await.map(playlist);
         }
-        Target::Init { rendition, run } => {
-            let bytes = playback.rendition(rendition)?.init(run)?;
-            (MediaBytes::Memory(bytes), rendition)
-        }
-        Target::Segment {
-            rendition,
-            run,
-            msn,
-        } => (playback.rendition(rendition)?.segment(run, msn)?, rendition),
-        Target::Part {
-            rendition,
-            run,
-            msn,
-            part,
-        } => {
-            let reader = playback.rendition(rendition)?;
-            (reader.part(run, msn, part).await?, rendition)
-        }
+        Target::Init { run, .. } => MediaBytes::Memory(reader.init(run)?),
+        Target::Segment { run, msn, .. } => reader.segment(run, msn)?,
+        Target::Part { run, msn, part, .. } => reader.part(run, msn, part).await?,
     };
-    bytes_of(media, rendition, request, head).await
+    bytes_of(media, reader.name(), request, head).await
 }
 
 /// Whether the client lists gzip. Never asks for brotli: Chromium's own HLS cannot read it (`facts/ui.md`).
@@ -129,7 +139,7 @@ fn cache_control(freshness: Freshness) -> HeaderValue {
     }
 }
 
-fn playlist(text: PlaylistText) -> Response {
+pub(super) fn playlist(text: PlaylistText) -> Response {
     let mut response = Response::new(Body::from(text.body));
     let headers = response.headers_mut();
     // Everything that will be added, in one allocation.

@@ -123,10 +123,12 @@ async fn stop(
     };
     let live = live_id(&id)?;
     let stopped = app.services().lives.stop(actor, live, forced).await?;
+    // What its owner's browser has sent, if it has.
+    let sent = app.services().store.media_of_live(live).await?;
     Ok(Json(json!({
         "message": words::LIVE_STOPPED.say(language),
         "video_saved": stopped.video_saved,
-        "video_id": stopped.video_id,
+        "video_id": sent.first().map(|media| media.id.0).or(stopped.video_id),
     })))
 }
 

@@ -20,9 +20,9 @@ use super::pages::Page;
 use super::router::App;
 use super::tus;
 use super::words::{self, Sentence};
-use crate::base::{MediaId, UploadId, UserId};
+use crate::base::{LiveId, MediaId, UploadId, UserId};
 use crate::media::MediaError;
-use crate::store::UploadDoor;
+use crate::store::{Media, MediaFile, UploadDoor};
 use crate::uploads::{Append, Incoming, Opening, UploadError};
 
 /// Characters of a title (contract §2).
@@ -151,6 +151,32 @@ fn plain(text: String) -> String {
     text.replace('\0', "")
 }
 
+/// What a form brings.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// The name of the part that is the file.
+    pub(super) part: &'static str,
+    /// Which door.
+    pub(super) door: UploadDoor,
+    /// The live that it is a recording of.
+    pub(super) live: Option<LiveId>,
+    /// What it is called unless the form says so.
+    pub(super) title: String,
+    /// How a failure is answered.
+    pub(super) says: fn(Sentence) -> Problem,
+}
+
+/// The contract's form (§1.3).
+fn of_media() -> Wanted {
+    Wanted {
+        part: "file",
+        door: UploadDoor::Multipart,
+        live: None,
+        title: String::new(),
+        says: file,
+    }
+}
+
 /// What a form has told so far.
 #[derive(Debug, Default)]
 struct Form {
@@ -165,68 +191,75 @@ async fn upload(
     links: Links,
     request: Request,
 ) -> Result<Response, Problem> {
-    app.admit_upload(caller.id())?;
     let language = Language::of(request.headers());
-    let most = app
-        .services()
-        .uploads
-        .config()
-        .allowed(UploadDoor::Multipart)
-        .bytes;
+    let (media, files) = receive(&app, caller.id(), request, &of_media()).await?;
+    let shown = media_view::media(&links, language, &media, &files);
+    Ok((StatusCode::CREATED, Json(shown)).into_response())
+}
+
+/// Takes the file of a form, and waits for its verdict.
+pub(super) async fn receive(
+    app: &App,
+    owner: UserId,
+    request: Request,
+    wanted: &Wanted,
+) -> Result<(Media, Vec<MediaFile>), Problem> {
+    app.admit_upload(owner)?;
+    let says = wanted.says;
+    let most = app.services().uploads.config().allowed(wanted.door).bytes;
     if declared(request.headers()).is_some_and(|length| length > most + FORM_BYTES) {
-        tus::linger(&app, request.into_body());
-        return Err(file(words::FILE_TOO_LARGE));
+        tus::linger(app, request.into_body());
+        return Err(says(words::FILE_TOO_LARGE));
     }
     let mut parts =
         Multipart::from_request(request, &())
             .await
             .map_err(|rejection| match rejection.into_response().status() {
-                StatusCode::BAD_REQUEST => file(words::REQUIRED),
+                StatusCode::BAD_REQUEST => says(words::REQUIRED),
                 _ => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words::UNSUPPORTED_TYPE),
             })?;
     let mut form = Form::default();
-    let read = read_form(&app, caller.id(), &mut parts, &mut form).await;
+    let read = read_form(app, owner, wanted, &mut parts, &mut form).await;
     let id = match (read, form.upload) {
         (Ok(()), Some(id)) => id,
-        (Ok(()), None) => return Err(file(words::FILE_MISSING)),
+        (Ok(()), None) => return Err(says(words::FILE_MISSING)),
         (Err(problem), id) => {
             if let Some(id) = id {
-                give_up(&app, caller.id(), id).await;
+                give_up(app, owner, id).await;
             }
             return Err(problem);
         }
     };
     let uploads = &app.services().uploads;
-    let judged = uploads.verdict(caller.id(), id, VERDICT_WITHIN).await;
-    let judged = judged.map_err(problem_of)?;
+    let judged = uploads.verdict(owner, id, VERDICT_WITHIN).await;
+    let judged = judged.map_err(|error| problem_of(error, says))?;
     let medias = &app.services().medias;
     let media = judged.media_id.unwrap_or(MediaId(id.0));
     // Texts that came behind the file.
     let described = medias
         .describe(
             media,
-            caller.id(),
+            owner,
             form.title.as_deref(),
             form.description.as_deref(),
         )
         .await;
-    let (media, files) = match described {
-        Ok(described) => described,
+    match described {
+        Ok(described) => Ok(described),
         // The store of finished media is away, and no row is there yet.
         Err(MediaError::Unknown) => {
             let unavailable = Problem::from(crate::base::ErrorKind::Unavailable);
-            return Err(unavailable.saying(words::UPLOAD_STILL_JUDGED));
+            Err(unavailable.saying(words::UPLOAD_STILL_JUDGED))
         }
-        Err(error) => return Err(error.into()),
-    };
-    let shown = media_view::media(&links, language, &media, &files);
-    Ok((StatusCode::CREATED, Json(shown)).into_response())
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads a form to its end; the file goes where uploads lie as it comes.
 async fn read_form(
     app: &App,
     owner: UserId,
+    wanted: &Wanted,
     parts: &mut Multipart,
     form: &mut Form,
 ) -> Result<(), Problem> {
@@ -235,9 +268,13 @@ async fn read_form(
             return Ok(());
         };
         match part.name() {
-            Some("file") if part.file_name().is_none() => return Err(file(words::FILE_NOT_A_FILE)),
+            Some(name) if name == wanted.part && part.file_name().is_none() => {
+                return Err((wanted.says)(words::FILE_NOT_A_FILE));
+            }
             // One file for each request; others are not kept.
-            Some("file") if form.upload.is_none() => take_file(app, owner, part, form).await?,
+            Some(name) if name == wanted.part && form.upload.is_none() => {
+                take_file(app, owner, wanted, part, form).await?;
+            }
             Some("title") => {
                 form.title = Some(text(part, "title", TITLE, words::TOO_LONG_200).await?);
             }
@@ -258,20 +295,22 @@ async fn read_form(
 async fn take_file(
     app: &App,
     owner: UserId,
+    wanted: &Wanted,
     mut part: Field<'_>,
     form: &mut Form,
 ) -> Result<(), Problem> {
     let uploads = &app.services().uploads;
     let opening = Opening {
         owner,
-        door: UploadDoor::Multipart,
+        door: wanted.door,
         length: None,
         metadata: String::new(),
-        title: form.title.clone().unwrap_or_default(),
+        title: form.title.as_ref().unwrap_or(&wanted.title).clone(),
         description: form.description.clone().unwrap_or_default(),
         file_name: part.file_name().unwrap_or_default().to_owned(),
-        live_id: None,
+        live_id: wanted.live,
     };
+    let problem_of = |error| problem_of(error, wanted.says);
     let upload = uploads.create(opening).await.map_err(problem_of)?;
     form.upload = Some(upload.id);
     // Full: the part is not read on, and its sender waits.
@@ -357,11 +396,11 @@ fn broken(_: axum::extract::multipart::MultipartError) -> Problem {
 }
 
 /// What the contract's form answers to a failed upload (§1.3): 400 for everything that its sender can change.
-fn problem_of(error: UploadError) -> Problem {
+fn problem_of(error: UploadError, says: fn(Sentence) -> Problem) -> Problem {
     match error {
-        UploadError::Refused(refusal) => file(media_view::refused(refusal)),
-        UploadError::TooLarge { .. } => file(words::FILE_TOO_LARGE),
-        UploadError::OverQuota => file(words::UPLOAD_OVER_QUOTA),
+        UploadError::Refused(refusal) => says(media_view::refused(refusal)),
+        UploadError::TooLarge { .. } => says(words::FILE_TOO_LARGE),
+        UploadError::OverQuota => says(words::UPLOAD_OVER_QUOTA),
         error => tus::problem_of(error),
     }
 }

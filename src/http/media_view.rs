@@ -9,7 +9,7 @@ use crate::av::Timescale;
 use crate::media::Refusal;
 use crate::store::{Job, JobState, Media, MediaFile, MediaKind, MediaState, Upload, UploadState};
 
-/// The contract's twenty keys and ours behind them: `state`, `failure`, `blurhash`, `variants`.
+/// The contract's twenty keys and ours behind them: `state`, `failure`, `blurhash`, `variants`; of a video `hls_url`.
 pub(super) fn media(
     links: &Links,
     language: Language,
@@ -18,7 +18,14 @@ pub(super) fn media(
 ) -> Value {
     let address = |file: &MediaFile| links.media_file(&media.public_id, &file.name);
     let is_file = |file: &&MediaFile| file.name.starts_with("file.");
+    let is_video = media.kind == MediaKind::Video;
+    // A video's best rendition, and its playlist: `http/videos.rs`.
+    let rendition = |name| {
+        let is_ready = is_video && media.state == MediaState::Ready;
+        is_ready.then(|| links.media_file(&media.public_id, name))
+    };
     let file = files.iter().find(is_file).map(address);
+    let file = file.or_else(|| rendition("file.mp4"));
     let poster = files.iter().find(|file| file.name == "poster.jpg");
     let thumbnail = match media.kind {
         MediaKind::Image => None,
@@ -30,7 +37,7 @@ pub(super) fn media(
         .filter(|file| !is_file(file))
         .map(|file| variant(file, &address(file)))
         .collect();
-    json!({
+    let mut shown = json!({
         "id": media.id,
         "file": file,
         "media_type": media.kind.as_str(),
@@ -57,7 +64,11 @@ pub(super) fn media(
         "failure": media.failure.as_deref().map(|code| reason(code, language)),
         "blurhash": media.blurhash,
         "variants": variants,
-    })
+    });
+    if is_video {
+        shown["hls_url"] = json!(rendition("index.m3u8"));
+    }
+    shown
 }
 
 fn variant(file: &MediaFile, address: &str) -> Value {

@@ -22,6 +22,7 @@ mod language;
 mod limits;
 mod links;
 mod live;
+mod live_recording;
 mod live_view;
 mod media;
 mod media_api;
@@ -40,6 +41,7 @@ mod tests;
 mod tus;
 mod uploads;
 mod users;
+mod videos;
 mod words;
 
 use std::fmt;
@@ -55,6 +57,8 @@ pub struct Services {
     pub lives: crate::live::Lives,
     /// Members, tokens, stream keys.
     pub accounts: crate::accounts::Accounts,
+    /// Videos of members.
+    pub videos: crate::media::video::Videos,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
     /// Work that outlives a request.

@@ -9,17 +9,13 @@ use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Services;
-use super::error::Problem;
-use super::headers;
 use super::hls;
-use super::language::Language;
 use super::links;
 use super::media;
 use super::pages;
 use super::range::{self, Condition, Selection};
-use super::words;
+use crate::base::Timestamp;
 use crate::rendition::{Download, MediaBytes, PlaybackError};
-use crate::store::Live;
 
 /// What RFC 5987 §3.2.1 lets stand as it is in an extended parameter.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -45,27 +41,12 @@ pub(super) async fn answer(
     uri: &Uri,
     request: &HeaderMap,
 ) -> Response {
-    if method == Method::OPTIONS {
-        return headers::media_preflight();
-    }
-    let mut response = if method == Method::GET || method == Method::HEAD {
-        let wish = Wish {
-            keep: wants_to_keep(uri),
-            redirect,
-            head: method == Method::HEAD,
-        };
-        let sent = match find(services, uri.path()).await {
-            Ok((download, file_name)) => send(download, &file_name, wish, request).await,
-            Err(why) => Err(why),
-        };
-        sent.unwrap_or_else(|why| hls::nothing(why, request))
-    } else {
-        let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, words::METHOD_NOT_ALLOWED)
-            .answer(Language::of(request), Some(allow))
+    let wish = Wish::of(method, uri, redirect);
+    let sent = async {
+        let (download, file_name) = find(services, uri.path()).await?;
+        send(download, &file_name, wish, request).await
     };
-    headers::open_to_all(response.headers_mut());
-    response
+    hls::open_to_all(method, request, sent).await
 }
 
 /// The file that a path names, and the name under which to keep it.
@@ -84,18 +65,18 @@ async fn find(services: &Services, path: &str) -> Result<(Download, String), Pla
             return Err(PlaybackError::Unavailable);
         }
     };
-    let name = file_name(&live, run);
+    let name = file_name(&live.title, live.started_at.unwrap_or(live.created_at), run);
     Ok((download, name))
 }
 
 /// `Title 2025-07-23.mp4`; later runs are numbered.
-fn file_name(live: &Live, run: u32) -> String {
-    let title = plain_name(&live.title);
+pub(super) fn file_name(title: &str, moment: Timestamp, run: u32) -> String {
+    let title = plain_name(title);
     let title = match title.as_str() {
         "" => "live",
         title => title,
     };
-    let moment = live.started_at.unwrap_or(live.created_at).to_string();
+    let moment = moment.to_string();
     let day = moment.get(..10).unwrap_or("");
     match run {
         0 => format!("{title} {day}.mp4"),
@@ -127,7 +108,7 @@ fn wants_to_keep(uri: &Uri) -> bool {
 
 /// How a download is wanted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wish {
+pub(super) struct Wish {
     /// Saved, not shown.
     keep: bool,
     /// From the object store itself, where that has an address.
@@ -136,8 +117,22 @@ struct Wish {
     head: bool,
 }
 
+impl Wish {
+    /// With `redirect`, what an object store has is downloaded from there.
+    pub(super) fn of(method: &Method, uri: &Uri, redirect: bool) -> Self {
+        Self {
+            keep: wants_to_keep(uri),
+            redirect,
+            head: method == Method::HEAD,
+        }
+    }
+}
+
 /// The file, a range of it, where it is to be had, or the news that the client has it.
-async fn send(
+///
+/// # Errors
+/// `Unavailable` when it lies in an object store that is away.
+pub(super) async fn send(
     download: Download,
     file_name: &str,
     wish: Wish,
@@ -229,7 +224,6 @@ mod tests {
     use std::io::Write;
     use std::sync::Arc;
 
-    use crate::base::Timestamp;
     use crate::rendition::FileRange;
 
     fn download() -> Download {

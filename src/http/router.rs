@@ -28,8 +28,8 @@ use super::language::Language;
 use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
 use super::{
-    Services, auth, geo, headers, health, hls, live, media_api, media_files, page, recordings, tus,
-    uploads, users, words,
+    Services, auth, geo, headers, health, hls, live, live_recording, media_api, media_files, page,
+    recordings, tus, uploads, users, videos, words,
 };
 use crate::base::{ErrorKind, UserId};
 
@@ -181,6 +181,12 @@ impl Front {
             let redirect = self.app.config().objects_redirect;
             let response = recordings::answer(services, redirect, method, uri, headers).await;
             (Area::Recording, response)
+        } else if videos::is_here(path) {
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let services = self.app.services();
+            let redirect = self.app.config().objects_redirect;
+            let response = videos::answer(services, redirect, method, uri, headers).await;
+            (Area::Media, response)
         } else if path.starts_with("/media/") {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let response = media_files::answer(self.app.services(), method, uri, headers).await;
@@ -321,6 +327,7 @@ fn api(app: App) -> Router {
         .merge(geo::routes())
         .merge(health::routes())
         .merge(media_api::routes())
+        .merge(live_recording::routes())
         .merge(uploads::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -136,6 +136,7 @@ sentences! {
     FILE_NO_VIDEO = "La vidéo ne contient pas d’image." / "The video has no pictures.";
     FILE_TOO_LONG = "La vidéo est trop longue." / "The video is too long.";
     FILE_VIDEO_NOT_OFFERED = "Cette version n’accepte pas encore les vidéos." / "This version does not take videos yet.";
+    RECORDING_RECEIVED = "Enregistrement reçu" / "Recording received";
     FILE_LIVE_OVER = "Le live est inconnu ou terminé depuis trop longtemps." / "The live is unknown or has been over for too long.";
     UPLOAD_OVER_QUOTA = "Votre espace est plein : supprimez des médias." / "Your space is full: delete some media.";
     UPLOAD_TOO_MANY = "Trop d’envois en cours : terminez-en ou annulez-en." / "Too many uploads under way: finish or cancel some.";

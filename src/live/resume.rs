@@ -6,6 +6,7 @@ use super::error::LiveError;
 use super::lives::Lives;
 use super::owner::note_finished;
 use super::state::{Happening, State, next};
+use crate::base::LiveId;
 use crate::rendition::{Growing, Survived, sweep};
 use crate::store::{EndReason, Live, LiveChange, LiveStatus, Recording, RecordingState};
 
@@ -44,11 +45,15 @@ impl Lives {
         }
         for state in [RecordingState::Recording, RecordingState::Finishing] {
             for recording in deps.store.recordings_in(state).await? {
-                let live = deps.store.live(recording.live_id).await?;
+                let Some(id) = recording.live_id else {
+                    // Of a video: its job goes on with it.
+                    continue;
+                };
+                let live = deps.store.live(id).await?;
                 if live.is_none_or(|live| live.status != LiveStatus::Ended) {
                     continue;
                 }
-                if self.finish_recording(&recording, survived).await? {
+                if self.finish_recording(id, &recording, survived).await? {
                     found.finished += 1;
                 } else {
                     found.failed += 1;
@@ -105,11 +110,11 @@ impl Lives {
     /// Makes the recording of an ended live final; `false` when nothing of it can be played, or not yet.
     async fn finish_recording(
         &self,
+        live: LiveId,
         recording: &Recording,
         survived: Survived,
     ) -> Result<bool, LiveError> {
         let deps = self.deps();
-        let live = recording.live_id;
         let id = recording.id;
         let Some(whole) = deps.store.recording_of(live).await? else {
             return Ok(false);

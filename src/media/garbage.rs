@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::{MediaError, Medias};
 use crate::base::MediaId;
 use crate::objects::{ObjectError, ObjectKey};
+use crate::store::MediaKind;
 
 /// How often garbage is looked for without a hint: what a crash or an object store that was away has left.
 const EVERY: Duration = Duration::from_secs(60);
@@ -47,6 +48,9 @@ impl Medias {
                 return Ok(swept);
             }
             for media in garbage {
+                if media.kind == MediaKind::Video {
+                    self.deps.videos.remove(media.id).await?;
+                }
                 self.remove_objects(media.id).await?;
                 self.deps.store.forget_media(media.id).await?;
                 swept += 1;

@@ -2,8 +2,8 @@
 //!
 //! A file that has come in through a door of `uploads` lies in the private spool. Its type is told by its bytes
 //! ([`Format`]), images are decoded under limits and made anew without anything that tells of their owner
-//! (`image/`). Objects first, then their rows; what is deleted becomes garbage first (`garbage`). This room knows
-//! no HTTP.
+//! (`image/`), videos become renditions by jobs (`video/`). Objects first, then their rows; what is deleted becomes
+//! garbage first (`garbage`). This room knows no HTTP.
 
 mod arrived;
 mod config;
@@ -14,6 +14,7 @@ mod leftover;
 mod portrait;
 mod refusal;
 mod service;
+pub mod video;
 
 pub use arrived::{Allowed, Arrived};
 pub use config::Config;

@@ -2,6 +2,8 @@
 
 use crate::base::ErrorKind;
 use crate::objects::ObjectError;
+use crate::pipeline::PipelineError;
+use crate::rendition::RenditionError;
 use crate::store::StoreError;
 
 macro_rules! refusals {
@@ -85,6 +87,12 @@ pub enum MediaError {
     /// The spool.
     #[error("the spool fails: {0}")]
     Spool(#[from] std::io::Error),
+    /// What looks at videos and makes them.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The files of a video's renditions.
+    #[error(transparent)]
+    Rendition(#[from] RenditionError),
 }
 
 impl MediaError {
@@ -98,6 +106,8 @@ impl MediaError {
             Self::Store(error) => error.kind(),
             Self::Objects(error) => error.kind(),
             Self::Spool(_) => ErrorKind::Internal,
+            Self::Pipeline(error) => error.kind(),
+            Self::Rendition(error) => error.kind(),
         }
     }
 }

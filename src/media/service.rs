@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::image::{self, Limits, MadeImage};
+use super::video::{Verdict, Videos};
 use super::{Arrived, Config, Format, MediaError, Refusal};
 use crate::base::{Clock, MediaId, Tasks, Timestamp, UserId, random_hex};
 use crate::objects::{ObjectKey, Objects};
@@ -36,6 +37,8 @@ pub struct Deps {
     pub objects: Objects,
     /// The clock of rows.
     pub clock: Clock,
+    /// What becomes of videos.
+    pub videos: Videos,
     /// Where sweeping runs.
     pub tasks: Tasks,
 }
@@ -92,8 +95,33 @@ impl Medias {
         let format = self.format(arrived).await?;
         match format.kind() {
             MediaKind::Image => self.accept_image(arrived, format).await,
-            MediaKind::Video => Err(Refusal::VideoNotOffered.into()),
+            MediaKind::Video => self.accept_video(arrived, format).await,
         }
+    }
+
+    async fn accept_video(&self, arrived: &Arrived, format: Format) -> Result<Media, MediaError> {
+        let videos = &self.deps.videos;
+        let most = arrived.allowed.video_duration;
+        let accepted = match videos.judge(&arrived.path, arrived.id, most).await? {
+            Verdict::Accepted(accepted) => accepted,
+            Verdict::Refused(refused) => {
+                tracing::info!(?refused, media.id = %arrived.id, "a video was refused");
+                return Err(Refusal::from(refused).into());
+            }
+        };
+        let media = self.row_of(arrived, format).await?;
+        let change = MediaChange {
+            width: Some(i64::from(accepted.width)),
+            height: Some(i64::from(accepted.height)),
+            duration: Some(accepted.duration),
+            ..MediaChange::default()
+        };
+        let now = self.deps.clock.now();
+        let changed = self.deps.store.change_media(media.id, &change, &[], now);
+        let media = gone_is_unknown(changed.await)?;
+        // A crash before this: the file is judged again.
+        videos.begin(&accepted).await?;
+        Ok(media)
     }
 
     /// What the file is, if its door takes as much of that.

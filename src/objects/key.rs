@@ -15,6 +15,12 @@ impl ObjectKey {
         Self(format!("lives/{live}/{rendition}/{number}.mp4"))
     }
 
+    /// The file of run `number` of a video's rendition: `media/9/source/0.mp4`.
+    #[must_use]
+    pub fn video_run(media: MediaId, rendition: &str, number: u32) -> Self {
+        Self(format!("media/{media}/{rendition}/{number}.mp4"))
+    }
+
     /// What is fetched of a medium under `name`: `media/7/300.webp`. `None` for a name that is no piece of a path.
     #[must_use]
     pub fn media(media: MediaId, name: &str) -> Option<Self> {

@@ -1,7 +1,7 @@
-//! The rendition file of a live: append, index, finish, read back by ranges while it grows and after.
+//! The rendition file of a live or a video: append, index, finish, read back by ranges while it grows and after.
 //!
 //! A rendition has a growing side ([`Growing`]), which its live's owner task feeds, and a reading side
-//! ([`Reader`]), which viewers share. One file is a *run*; a new codec configuration begins another.
+//! ([`Reader`]), which viewers share; what is over already is written by a [`RunWriter`]. One file is a *run*; a new codec configuration begins another.
 //! This room knows neither encoders nor HTTP.
 
 mod buffer;
@@ -26,6 +26,7 @@ mod shipment;
 mod spool;
 mod sweep;
 mod variant;
+mod writer;
 
 pub use error::RenditionError;
 pub use file::FileRange;
@@ -36,8 +37,10 @@ pub use object_range::ObjectRange;
 pub use place::{Place, Places};
 pub use reader::{
     Download, Freshness, MediaBytes, PlaybackError, PlaylistQuery, PlaylistText, Reader,
+    multivariant,
 };
 pub use resume::Survived;
 pub use sending::{ObjectsTrouble, Sending};
 pub use spool::SpoolRoom;
 pub use sweep::sweep;
+pub use writer::{NewRendition, RunWriter, Written};

@@ -3,6 +3,7 @@
 //! Readers hold no lock while they wait and never slow the writer: what is announced is an immutable value
 //! behind a `watch`, the shelf is locked for look-ups only.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -166,19 +167,19 @@ impl Announced {
 /// The reading side of one rendition. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    name: &'static str,
+    name: Cow<'static, str>,
     shelf: Arc<RwLock<Shelf>>,
     announced: watch::Receiver<Announced>,
 }
 
 impl Reader {
     pub(super) fn new(
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         shelf: Arc<RwLock<Shelf>>,
         announced: watch::Receiver<Announced>,
     ) -> Self {
         Self {
-            name,
+            name: name.into(),
             shelf,
             announced,
         }
@@ -186,8 +187,14 @@ impl Reader {
 
     /// The rendition's name in URLs: `source`, `720p`, …
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the multivariant playlist says of it; `None` before there is media.
+    #[must_use]
+    pub fn variant(&self) -> Option<hls::Variant> {
+        self.announced.borrow().variant()
     }
 
     /// The multivariant playlist; waits at most five seconds for the first part.
@@ -318,6 +325,21 @@ impl Reader {
 
     fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The multivariant playlist of renditions that are over, in this order. `complete`: none will follow.
+#[must_use]
+pub fn multivariant(renditions: &[&Reader], complete: bool) -> PlaylistText {
+    let variants: Vec<_> = renditions.iter().filter_map(|one| one.variant()).collect();
+    PlaylistText {
+        body: Bytes::from(hls::multivariant(&variants, false)),
+        gzip: false,
+        freshness: if complete {
+            Freshness::Seconds(REPLAY_SECONDS)
+        } else {
+            Freshness::NoStore
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! The reading side of a rendition that an earlier process recorded: from its rows.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,10 +20,10 @@ use crate::hls::{self, SegmentMeta};
 use crate::store::{Run, RunState, Segment, Store, WholeRecording};
 
 /// The rendition that is the encoder's own.
-const SOURCE: &str = "source";
+pub(super) const SOURCE: &str = "source";
 
 impl Reader {
-    /// The replay of a recording's source rendition.
+    /// The replay of a live's recording: its source rendition.
     ///
     /// # Errors
     /// When rows or files cannot be read.
@@ -30,26 +32,74 @@ impl Reader {
         sending: &Sending,
         recording: &WholeRecording,
     ) -> Result<Self, RenditionError> {
-        let shelf = Arc::new(RwLock::new(Shelf::default()));
         let runs = source_runs(recording);
+        Self::of_runs(SOURCE, &runs, false, store, sending).await
+    }
+
+    /// The renditions of a video that can be played, pictures before sound alone, the largest first.
+    ///
+    /// # Errors
+    /// When rows or files cannot be read.
+    pub async fn of_video(
+        store: &Store,
+        sending: &Sending,
+        recording: &WholeRecording,
+    ) -> Result<Vec<Self>, RenditionError> {
+        let runs = recording.runs.iter();
+        let mut runs: Vec<&Run> = runs.filter(|run| run.state == RunState::Final).collect();
+        runs.sort_by_key(|run| Reverse((run.width.zip(run.height).map(|(w, h)| w * h), run.bytes)));
+        let mut readers = Vec::with_capacity(runs.len());
+        for run in runs {
+            let name = run.rendition.clone();
+            let reader = Self::of_runs(name, std::slice::from_ref(run), true, store, sending);
+            readers.push(reader.await?);
+        }
+        Ok(readers)
+    }
+
+    async fn of_runs(
+        name: impl Into<Cow<'static, str>>,
+        runs: &[Run],
+        on_demand: bool,
+        store: &Store,
+        sending: &Sending,
+    ) -> Result<Self, RenditionError> {
+        let name = name.into();
+        let shelf = Arc::new(RwLock::new(Shelf::default()));
         let mut rows = Vec::new();
-        for run in &runs {
+        let mut peak = 0;
+        for run in runs {
             let mut segments = store.segments(run.id).await?;
             put_on_or_lose(&shelf, run, sending, store, &mut segments).await?;
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
+            peak = segments.iter().map(bits_per_second).fold(peak, u64::max);
             rows.extend(
                 segments
                     .iter()
                     .map(|segment| shelve(&mut shelf, run, segment)),
             );
         }
-        let mut window = hls::Window::from_segments(hls::Config::default(), rows);
+        let config = if on_demand {
+            hls::Config::on_demand(rows.iter().map(|row| row.duration))
+        } else {
+            hls::Config::default()
+        };
+        let mut window = hls::Window::from_segments(config, rows);
         window.end();
-        let variant = variant(&runs);
+        let mut variant = variant(&name, runs);
+        if let Some(variant) = variant.as_mut().filter(|_| on_demand) {
+            // Nothing more will come: the peak is known.
+            variant.bandwidth = peak.max(variant.average_bandwidth.unwrap_or(0));
+        }
         let (announced, seen) = watch::channel(Announced::new(window.snapshot(), variant, false));
         drop(announced);
-        Ok(Self::new(SOURCE, shelf, seen))
+        Ok(Self::new(name, shelf, seen))
     }
+}
+
+fn bits_per_second(segment: &Segment) -> u64 {
+    let bits = segment.bytes.saturating_mul(8).saturating_mul(90_000) / segment.duration.0.max(1);
+    u64::try_from(bits).unwrap_or(0)
 }
 
 /// The runs of the source rendition, by number.
@@ -168,7 +218,7 @@ pub(super) fn shelve(shelf: &mut Shelf, run: &Run, segment: &Segment) -> Segment
 }
 
 /// What the multivariant playlist says of a recording: its longest run's codecs and size, the mean bit rate.
-pub(super) fn variant(runs: &[Run]) -> Option<hls::Variant> {
+pub(super) fn variant(rendition: &str, runs: &[Run]) -> Option<hls::Variant> {
     let longest = runs.iter().max_by_key(|run| run.duration)?;
     let ticks: i64 = runs.iter().map(|run| run.duration.0).sum();
     let bytes: i64 = runs.iter().map(|run| run.bytes).sum();
@@ -179,11 +229,11 @@ pub(super) fn variant(runs: &[Run]) -> Option<hls::Variant> {
         Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
     });
     Some(hls::Variant {
-        uri: format!("{SOURCE}/index.m3u8"),
+        uri: format!("{rendition}/index.m3u8"),
         bandwidth: average + average / 5,
         average_bandwidth: Some(average),
         codecs: longest.codecs.clone(),
         resolution: size,
-        frame_rate: None,
+        frame_rate: longest.frame_rate,
     })
 }

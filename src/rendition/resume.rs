@@ -16,7 +16,7 @@ use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
-use super::replay::{put_on_or_lose, shelve, source_runs, variant};
+use super::replay::{SOURCE, put_on_or_lose, shelve, source_runs, variant};
 use super::run::{OpenRun, blocking, part_max_ms};
 use super::shelf::{PARTED_SEGMENTS, Source, Spot};
 use crate::av::{Ticks, Timescale, TrackKind, TrackSet};
@@ -69,7 +69,7 @@ impl Growing {
         let made = runs.iter().map(|run| run.number + 1).max().unwrap_or(0);
         growing.runs_made = u32::try_from(made).unwrap_or(u32::MAX);
         growing.shelf().cool();
-        let variant = variant(&runs);
+        let variant = variant(SOURCE, &runs);
         let average = variant
             .as_ref()
             .and_then(|variant| variant.average_bandwidth);
@@ -356,7 +356,7 @@ fn split(segments_before: usize, parts: Vec<PartIndex>) -> Vec<SegmentIndex> {
     segments
 }
 
-fn begins_with_key(part: &PartIndex) -> bool {
+pub(super) fn begins_with_key(part: &PartIndex) -> bool {
     let pictures = part.runs.iter().find(|run| run.track == TrackKind::Video);
     let first = pictures.or(part.runs.first());
     first

@@ -65,6 +65,25 @@ pub(super) struct ClosedRun {
 }
 
 impl ClosedRun {
+    /// A run whose rows are written and whose file ends with its last part. Nothing of it has been sent.
+    pub(super) fn new(
+        id: RunId,
+        tracks: TrackSet,
+        place: Place,
+        file: RunFile,
+        head_bytes: u64,
+    ) -> Self {
+        Self {
+            id,
+            number: 0,
+            tracks,
+            place,
+            feed: None,
+            file,
+            head_bytes,
+        }
+    }
+
     /// Whether not a single part is in its file.
     pub(super) fn is_empty(&self) -> bool {
         self.file.end() <= self.head_bytes

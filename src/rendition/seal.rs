@@ -1,6 +1,7 @@
 //! Makes a run final: index appended, header patched, file handed to the object store, row last.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
 use super::reader::{Download, MediaBytes};
 use super::run::{ClosedRun, OpenRun, blocking};
+use super::sending::Sending;
 use super::shelf::{Shelf, Source};
 use super::sweep::leave_folders;
 use crate::av::TrackSet;
-use crate::base::{ErrorKind, Timestamp};
+use crate::base::{ErrorKind, RunId, Timestamp};
 use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
 use crate::store::{IndexedSegment, Run, RunChange, StoreError};
 
@@ -126,8 +128,10 @@ async fn seal_at_last(plan: GrowingPlan, shelf: Arc<RwLock<Shelf>>, run: OpenRun
     let mut pause = FIRST_PAUSE;
     loop {
         let sealed = match run.is_empty() {
-            true => discard(&plan, &run).await.map(|()| None),
-            false => seal(&plan, &mut run).await.map(Some),
+            true => discard(&plan.sending, run.id, run.file.path())
+                .await
+                .map(|()| None),
+            false => seal(&plan.sending, &mut run, None).await.map(Some),
         };
         match sealed {
             Ok(None) => return Sealed::Discarded,
@@ -175,16 +179,17 @@ fn is_lasting(error: &RenditionError) -> bool {
 }
 
 /// Removes a run without media: nobody was ever told of it. Row first, so that none points at a missing file.
-async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionError> {
-    match plan.store.discard_run(run.id).await {
+pub(super) async fn discard(
+    sending: &Sending,
+    run: RunId,
+    path: &Path,
+) -> Result<(), RenditionError> {
+    match sending.house().store.discard_run(run).await {
         // An earlier try was committed.
         Ok(()) | Err(StoreError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
-    let (spool, path) = (
-        plan.sending.places().spool.clone(),
-        run.file.path().to_owned(),
-    );
+    let (spool, path) = (sending.places().spool.clone(), path.to_owned());
     let gone = blocking(move || {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -195,11 +200,16 @@ async fn discard(plan: &GrowingPlan, run: &ClosedRun) -> Result<(), RenditionErr
     Ok(gone.await?)
 }
 
-/// Makes the file of a run final and lets go of it: the directory has it then, a bucket will. Doing it again after a crash at any step is right.
-async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, RenditionError> {
-    let (id, place) = (run.id, &run.place);
-    let rows = plan.store.indexed_segments(id).await?;
-    let places = plan.sending.places();
+/// Makes the file of a run final and lets go of it: the directory has it then, a bucket will. Doing it again after a
+/// crash at any step is right.
+pub(super) async fn seal(
+    sending: &Sending,
+    run: &mut ClosedRun,
+    frame_rate: Option<f64>,
+) -> Result<Download, RenditionError> {
+    let (id, place, house) = (run.id, &run.place, sending.house());
+    let rows = house.store.indexed_segments(id).await?;
+    let places = sending.places();
     let (spool, directory) = (places.spool.clone(), places.objects.directory().cloned());
     let in_directory = directory.is_some();
     let (tracks, key) = (run.tracks.clone(), place.key().clone());
@@ -215,7 +225,7 @@ async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, Rendi
         Ok((length, finalised, file.shared()))
     })
     .await?;
-    let now = plan.clock.now();
+    let now = house.clock.now();
     let etag = format!("\"{id:x}-{length:x}\"", id = id.0);
     let change = RunChange {
         // Into a bucket it has yet to be sent.
@@ -224,9 +234,10 @@ async fn seal(plan: &GrowingPlan, run: &mut ClosedRun) -> Result<Download, Rendi
         bytes: Some(i64::try_from(length).unwrap_or(i64::MAX)),
         duration: Some(finalised.duration),
         etag: Some(etag.clone()),
+        frame_rate,
         ..RunChange::default()
     };
-    plan.store.finish_run(id, &change, now).await?;
+    house.store.finish_run(id, &change, now).await?;
     tracing::info!(
         size_bytes = length,
         frames = finalised.video_frames,

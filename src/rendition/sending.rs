@@ -98,6 +98,48 @@ impl Sending {
         }))
     }
 
+    /// What its tasks share.
+    pub(super) fn house(&self) -> &Inner {
+        &self.0
+    }
+
+    /// A run's file is final, and its row says so: hashed where it lies, or sent to the bucket.
+    pub(super) fn send_final(&self, run: RunId, key: ObjectKey, file: Arc<File>) {
+        match self.grow(run, key.clone(), file) {
+            Some(feed) => feed.sealed(),
+            None => self.adopted(run, key),
+        }
+    }
+
+    /// Removes a run that nobody is to play any more: object, spool file and what is half sent, then its row. To be
+    /// called again after a failure. A shipment under way notices that the row is gone.
+    ///
+    /// # Errors
+    /// What rows, spool or object store say.
+    pub async fn remove(&self, run: &Run) -> Result<(), RenditionError> {
+        let house = self.house();
+        if let Some(place) = Place::from_row(&run.path) {
+            let (key, objects) = (place.key(), &house.places.objects);
+            let removed = async {
+                if let Some(bucket) = objects.s3() {
+                    for upload in bucket.uploads(key.as_str()).await? {
+                        if upload.path == key.as_str() {
+                            bucket.abort_upload(key.as_str(), &upload.id).await?;
+                        }
+                    }
+                }
+                objects.delete(key).await
+            };
+            let removed: Result<(), ObjectError> = removed.await;
+            removed.map_err(|error| RenditionError::File(std::io::Error::other(error)))?;
+            house.free(key).await?;
+        }
+        match house.store.discard_run(run.id).await {
+            Ok(()) | Err(StoreError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Where files grow and end up.
     #[must_use]
     pub fn places(&self) -> &Places {
@@ -176,11 +218,7 @@ impl Sending {
             return;
         }
         match File::open(self.0.places.spool_path(&key)) {
-            Ok(file) => {
-                if let Some(feed) = self.grow(run.id, key, Arc::new(file)) {
-                    feed.sealed();
-                }
-            }
+            Ok(file) => self.send_final(run.id, key, Arc::new(file)),
             Err(error) => {
                 tracing::error!(%error, run = %run.id, "a run that is to be sent is not in the spool; see griot check");
             }
@@ -270,7 +308,7 @@ impl Inner {
     }
 
     /// Deletes a file of the spool, and the folders that it leaves empty.
-    async fn free(&self, key: &ObjectKey) -> Result<(), RenditionError> {
+    pub(super) async fn free(&self, key: &ObjectKey) -> Result<(), RenditionError> {
         let (spool, key) = (self.places.spool.clone(), key.clone());
         blocking(move || Directory::open(spool)?.delete(&key)).await?;
         Ok(())

@@ -140,6 +140,10 @@ impl Shipment {
             }
             tracing::warn!(error = %setback, object.key = %self.key, pause_s = pause.as_secs(),
                 "a run waits to be sent");
+            if matches!(setback, Setback::Rows(StoreError::NotFound)) && self.vanish().await.is_ok()
+            {
+                break;
+            }
             self.loaded = false;
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -330,6 +334,18 @@ impl Shipment {
             .await?;
         tracing::info!(object.key = %self.key, size_bytes = length, "a run is stored");
         self.house.stored(self.run, &self.key).await?;
+        Ok(())
+    }
+
+    /// The run's row is gone, so somebody removed it: nothing of it stays.
+    async fn vanish(&mut self) -> Result<(), Setback> {
+        if self.house.store.run(self.run).await?.is_some() {
+            return Err(StoreError::NotFound.into());
+        }
+        self.abort_all().await?;
+        self.objects().delete(&self.key).await?;
+        self.house.free(&self.key).await?;
+        tracing::info!(object.key = %self.key, "a run was removed before it was stored");
         Ok(())
     }
 

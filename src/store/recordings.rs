@@ -1,8 +1,8 @@
-//! Recordings: what a live leaves behind.
+//! Recordings: what a live leaves behind, and what becomes of a member's video.
 
 use super::db::{in_tx, one, read, sql, unsigned, write};
 use super::{Gap, Run, Store, StoreError};
-use crate::base::{LiveId, RecordingId, Timestamp};
+use crate::base::{LiveId, MediaId, RecordingId, Timestamp};
 
 /// Where a recording stands (design §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,11 +22,13 @@ pub enum RecordingState {
 pub struct Recording {
     /// Time-ordered.
     pub id: RecordingId,
-    /// Of which live; one each.
-    pub live_id: LiveId,
-    /// Where it stands.
+    /// Of which live; one each. `None` for a video's.
+    pub live_id: Option<LiveId>,
+    /// Of which video; one each. `None` for a live's.
+    pub media_id: Option<MediaId>,
+    /// Where it stands. A video's is `Finishing` from its first rendition on, and `Ready` with its last.
     pub state: RecordingState,
-    /// When the first session began.
+    /// When the first session began; when the video's first rendition did.
     pub created_at: Timestamp,
     /// When it became `Ready`.
     pub ready_at: Option<Timestamp>,
@@ -49,6 +51,9 @@ sql! {
     INSERT = "insert into recordings (id, live_id, state, created_at) values ($1, $2, 'recording', $3)
         on conflict (live_id) do nothing";
     OF_LIVE = "select * from recordings where live_id = $1";
+    INSERT_OF_MEDIA = "insert into recordings (id, media_id, state, created_at)
+        values ($1, $2, 'recording', $3) on conflict (media_id) do nothing";
+    OF_MEDIA = "select * from recordings where media_id = $1";
     RUNS = "select * from runs where recording_id = $1 order by rendition, number";
     IN_STATE = "select * from recordings where state = $1 order by id";
     SET_STATE = "update recordings set state = $2,
@@ -85,20 +90,72 @@ impl Store {
     pub async fn recording_of(&self, live: LiveId) -> Result<Option<WholeRecording>, StoreError> {
         let recording: Option<Recording> =
             read!(self, pool => sqlx::query_as(OF_LIVE).bind(live).fetch_optional(pool).await)?;
-        let Some(recording) = recording else {
-            return Ok(None);
-        };
-        let runs = read!(self, pool => sqlx::query_as(RUNS).bind(recording.id)
-            .fetch_all(pool).await)?;
+        match recording {
+            Some(recording) => self.whole_recording(recording).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of a video: adds its recording, `Recording`, or answers the one that is there (an earlier try).
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown medium.
+    pub async fn create_media_recording(
+        &self,
+        id: RecordingId,
+        media: MediaId,
+        at: Timestamp,
+    ) -> Result<Recording, StoreError> {
+        let row = in_tx!(self, tx => {
+            sqlx::query(INSERT_OF_MEDIA).bind(id).bind(media).bind(at).execute(&mut *tx).await?;
+            sqlx::query_as(OF_MEDIA).bind(media).fetch_one(&mut *tx).await?
+        });
+        Ok(row)
+    }
+
+    /// A video's recording, with its runs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recording_of_media(
+        &self,
+        media: MediaId,
+    ) -> Result<Option<WholeRecording>, StoreError> {
+        let recording: Option<Recording> =
+            read!(self, pool => sqlx::query_as(OF_MEDIA).bind(media).fetch_optional(pool).await)?;
+        match recording {
+            Some(recording) => self.whole_recording(recording).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What belongs to a recording.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn whole_recording(
+        &self,
+        recording: Recording,
+    ) -> Result<WholeRecording, StoreError> {
+        let runs = self.runs_of(recording.id).await?;
         let gaps = self.gaps(recording.id).await?;
-        Ok(Some(WholeRecording {
+        Ok(WholeRecording {
             recording,
             runs,
             gaps,
-        }))
+        })
     }
 
-    /// The recordings that stand there, oldest first: what a start of the server finishes.
+    /// A recording's runs, by rendition, then number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn runs_of(&self, recording: RecordingId) -> Result<Vec<Run>, StoreError> {
+        Ok(read!(self, pool => sqlx::query_as(RUNS).bind(recording)
+            .fetch_all(pool).await)?)
+    }
+
+    /// The recordings that stand there, of lives and of videos, oldest first.
     ///
     /// # Errors
     /// When the database fails.

@@ -15,7 +15,7 @@ pub enum RunState {
 }
 
 /// A rendition file's row.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Run {
     /// Time-ordered.
     pub id: RunId,
@@ -59,6 +59,8 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
     /// When its object was in the store, read back; its path is the object's since.
     pub stored_at: Option<Timestamp>,
+    /// Pictures per second, where that is known.
+    pub frame_rate: Option<f64>,
 }
 
 /// What a new run's row is made from.
@@ -95,7 +97,7 @@ pub struct NewRun {
 }
 
 /// A change of a run, at any time; `None` leaves a column as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunChange {
     /// Path in the spool, or the object's key.
     pub path: Option<String>,
@@ -111,6 +113,8 @@ pub struct RunChange {
     pub etag: Option<String>,
     /// See [`Run::stored_at`].
     pub stored_at: Option<Timestamp>,
+    /// See [`Run::frame_rate`].
+    pub frame_rate: Option<f64>,
 }
 
 sql! {
@@ -129,7 +133,8 @@ sql! {
             head_bytes = coalesce($5, head_bytes),
             tree_sha256 = coalesce($6, tree_sha256),
             etag = coalesce($7, etag),
-            stored_at = coalesce($8, stored_at)
+            stored_at = coalesce($8, stored_at),
+            frame_rate = coalesce($9, frame_rate)
         where id = $1
         returning *";
     FINISH = "update runs set
@@ -140,8 +145,9 @@ sql! {
             tree_sha256 = coalesce($6, tree_sha256),
             etag = coalesce($7, etag),
             stored_at = coalesce($8, stored_at),
+            frame_rate = coalesce($9, frame_rate),
             state = 'final',
-            finished_at = coalesce(finished_at, $9)
+            finished_at = coalesce(finished_at, $10)
         where id = $1
         returning *";
 }
@@ -220,6 +226,7 @@ impl Store {
             .bind(&change.tree_sha256)
             .bind(&change.etag)
             .bind(change.stored_at)
+            .bind(change.frame_rate)
             .fetch_one(pool)
             .await)?;
         Ok(row)
@@ -244,6 +251,7 @@ impl Store {
             .bind(&change.tree_sha256)
             .bind(&change.etag)
             .bind(change.stored_at)
+            .bind(change.frame_rate)
             .bind(at)
             .fetch_one(pool)
             .await)?;

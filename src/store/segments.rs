@@ -87,6 +87,46 @@ impl Store {
         Ok(())
     }
 
+    /// Adds all segments of a run that nobody plays yet, all or none.
+    ///
+    /// # Errors
+    /// `NotFound` for a run that is unknown or final, `Conflict("segments.msn")` when it has one of these numbers.
+    pub async fn append_segments(
+        &self,
+        run: RunId,
+        segments: &[IndexedSegment],
+    ) -> Result<(), StoreError> {
+        let end = segments.last().map(|last| &last.segment);
+        let end = end.map_or(0, |last| last.byte_offset + last.bytes);
+        let ticks = segments.iter().map(|row| row.segment.duration.0).sum();
+        in_tx!(self, tx => {
+            let grown = sqlx::query(GROW_RUN)
+                .bind(run)
+                .bind(end)
+                .bind(Ticks(ticks))
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if grown == 0 {
+                return Err(StoreError::NotFound);
+            }
+            for row in segments {
+                sqlx::query(INSERT)
+                    .bind(run)
+                    .bind(row.segment.msn)
+                    .bind(row.segment.byte_offset)
+                    .bind(row.segment.bytes)
+                    .bind(row.segment.duration)
+                    .bind(row.segment.date_time)
+                    .bind(row.segment.gap)
+                    .bind(&row.sample_index)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        });
+        Ok(())
+    }
+
     /// Notes that the bytes of a run's segments from `msn` on are lost: they become gaps behind `end`, where
     /// the run's file ends now. `empty_index` is the index of a segment without parts.
     ///

@@ -8,9 +8,12 @@ use futures_util::stream;
 
 use super::*;
 use crate::base::{Clock, IdMaker, Tasks, Timestamp, UploadId, UserId};
+use crate::jobs::Jobs;
+use crate::media::video::{self, Videos};
 use crate::media::{self, Medias};
-use crate::objects::Directory;
-use crate::rendition::Survived;
+use crate::objects::{Directory, Objects};
+use crate::pipeline::{self, Host};
+use crate::rendition::{Places, Sending, Survived};
 use crate::store::{MediaState, NewUser, Role, Store, Upload, UploadDoor, UploadState};
 
 const AWA: UserId = UserId(1);
@@ -39,7 +42,9 @@ impl House {
             bio: String::new(),
             quartier_id: None,
             role: Role::User,
+            search: "awa".to_owned(),
             at: NOW,
+            search: String::new(),
         };
         store.create_user(&awa).await.unwrap();
         Self::on(folder, store)
@@ -49,11 +54,30 @@ impl House {
     fn on(folder: tempfile::TempDir, store: Store) -> Self {
         let clock = Clock::manual(NOW);
         let tasks = Tasks::default();
-        let objects = Directory::open(folder.path().join("objects")).unwrap();
+        let objects: Objects = Directory::open(folder.path().join("objects"))
+            .unwrap()
+            .into();
+        let ids = IdMaker::new(clock.clone());
+        let places = Places {
+            spool: folder.path().join("spool"),
+            objects: objects.clone(),
+        };
+        let videos = Videos::new(
+            video::Config {
+                originals: folder.path().join("originals"),
+            },
+            Host::new(pipeline::Config::in_folder(folder.path().join("pipeline"))),
+            store.clone(),
+            Sending::new(store.clone(), places, clock.clone(), tasks.clone()),
+            Jobs::new(store.clone(), clock.clone(), ids.clone(), "here".to_owned()),
+            clock.clone(),
+            ids.clone(),
+        );
         let medias = Medias::new(media::Deps {
             config: media::Config::default(),
             store: store.clone(),
-            objects: objects.into(),
+            objects,
+            videos,
             clock: clock.clone(),
             tasks: tasks.clone(),
         });
@@ -66,7 +90,7 @@ impl House {
             folder: folder.path().join("uploads"),
             medias,
             clock: clock.clone(),
-            ids: IdMaker::new(clock.clone()),
+            ids,
             tasks,
         });
         Self {

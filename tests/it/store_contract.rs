@@ -45,6 +45,7 @@ macro_rules! on {
                 recordings: a_recording_is_made_once_and_moves_on runs_grow_and_become_final
                     segments_are_appended_in_order_and_grow_their_run gaps_are_closed_once
                     lost_segments_become_gaps_and_an_empty_run_goes
+                    a_videos_segments_come_all_at_once
                     writers_wait_for_each_other;
                 sending: an_upload_and_its_parts_are_kept_until_the_run_is_stored
                     a_recording_is_stored_with_its_last_run_once_it_is_ready

@@ -98,14 +98,41 @@ impl House {
         let accounts = Accounts::new(store.clone(), &secret, clock.clone(), ids.clone())
             .unwrap()
             .with_password_cost(PasswordCost::FOR_TESTS);
+        let lives = Lives::new(Deps {
+            config: crate::live::Config::default(),
+            store: store.clone(),
+            accounts: accounts.clone(),
+            places: Places {
+                spool: folder.path().join("spool"),
+                objects: Directory::open(folder.path().join("objects"))
+                    .unwrap()
+                    .into(),
+            },
+            clock: clock.clone(),
+            ids: ids.clone(),
+            events: Events::default(),
+            tasks: tasks.clone(),
+        });
         let jobs =
             crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "here".to_owned());
+        let originals = folder.path().join("originals");
+        let host = crate::pipeline::Config::in_folder(folder.path().join("pipeline"));
+        let videos = crate::media::video::Videos::new(
+            crate::media::video::Config { originals },
+            crate::pipeline::Host::new(host),
+            store.clone(),
+            lives.sending().clone(),
+            jobs.clone(),
+            clock.clone(),
+            ids.clone(),
+        );
         let medias = Medias::new(media::Deps {
             config: media::Config::default(),
             store: store.clone(),
             objects: Directory::open(folder.path().join("objects"))
                 .unwrap()
                 .into(),
+            videos: videos.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
         });
@@ -118,23 +145,9 @@ impl House {
             ids: ids.clone(),
             tasks: tasks.clone(),
         });
-        let lives = Lives::new(Deps {
-            config: crate::live::Config::default(),
-            store: store.clone(),
-            accounts: accounts.clone(),
-            places: Places {
-                spool: folder.path().join("spool"),
-                objects: Directory::open(folder.path().join("objects"))
-                    .unwrap()
-                    .into(),
-            },
-            clock,
-            ids,
-            events: Events::default(),
-            tasks: tasks.clone(),
-        });
         let services = Services {
             lives,
+            videos,
             accounts,
             store,
             jobs,

@@ -1,5 +1,8 @@
 //! Recordings, runs, segments and gaps.
 
+use griot::base::MediaId;
+use griot::store::IndexedSegment;
+
 use super::*;
 
 async fn recorded(store: &Store) -> RecordingId {
@@ -306,4 +309,77 @@ pub(super) async fn writers_wait_for_each_other(url: &str) {
     }
     let run = store.run(RunId(20)).await.unwrap().unwrap();
     assert_eq!((run.bytes, run.duration), (1_742, Ticks(50 * 360_000)));
+}
+
+pub(super) async fn a_videos_segments_come_all_at_once(url: &str) {
+    let store = furnished(url).await;
+    let live = recorded(&store).await;
+    let video = MediaId(1);
+    store
+        .create_media(&super::media::new_media(1, AWA))
+        .await
+        .unwrap();
+    assert_eq!(store.recording_of_media(video).await.unwrap(), None);
+    let make = async |id, at| {
+        let made = store.create_media_recording(RecordingId(id), video, at);
+        made.await.unwrap()
+    };
+    let recording = make(11, AT).await;
+    assert_eq!((recording.live_id, recording.media_id), (None, Some(video)));
+    assert_eq!(
+        make(12, LATER).await,
+        recording,
+        "another try finds the first"
+    );
+    let nowhere = store.create_media_recording(RecordingId(13), MediaId(9), AT);
+    assert!(is_not_found(&nowhere.await));
+    let all = store
+        .recordings_in(RecordingState::Recording)
+        .await
+        .unwrap();
+    let ids: Vec<_> = all.iter().map(|recording| recording.id).collect();
+    assert_eq!(ids, [live, recording.id], "of lives and of videos");
+
+    let new = NewRun {
+        recording_id: recording.id,
+        ..new_run(20, 0)
+    };
+    store.create_run(&new).await.unwrap();
+    let indexed = |msn, byte_offset| IndexedSegment {
+        segment: segment(msn, byte_offset, 100),
+        sample_index: vec![7],
+    };
+    let rows = [indexed(0, 1_242), indexed(1, 1_342)];
+    store.append_segments(RunId(20), &rows).await.unwrap();
+    assert_eq!(store.indexed_segments(RunId(20)).await.unwrap(), rows);
+    let again = store
+        .append_segments(RunId(20), &[indexed(2, 1_442), indexed(1, 1_542)])
+        .await;
+    assert!(matches!(again, Err(StoreError::Conflict("segments.msn"))));
+    assert_eq!(
+        store.segments(RunId(20)).await.unwrap().len(),
+        2,
+        "all or none"
+    );
+    let gone = store.append_segments(RunId(99), &rows).await;
+    assert!(is_not_found(&gone));
+
+    let change = RunChange {
+        frame_rate: Some(29.97),
+        ..RunChange::default()
+    };
+    store.finish_run(RunId(20), &change, LATER).await.unwrap();
+    let whole = store.recording_of_media(video).await.unwrap().unwrap();
+    assert_eq!(whole.runs, store.runs_of(recording.id).await.unwrap());
+    let run = &whole.runs[0];
+    assert_eq!((run.bytes, run.duration), (1_442, Ticks(720_000)));
+    assert_eq!(run.frame_rate, Some(29.97));
+    assert_eq!(store.whole_recording(recording).await.unwrap(), whole);
+
+    // The video goes, and all that is noted of it; the live's stays.
+    store.delete_media(video, LATER).await.unwrap();
+    store.forget_media(video).await.unwrap();
+    assert_eq!(store.recording_of_media(video).await.unwrap(), None);
+    assert_eq!(store.run(RunId(20)).await.unwrap(), None);
+    assert!(store.recording_of(LiveId(1)).await.unwrap().is_some());
 }

@@ -10,6 +10,7 @@ mod clip;
 mod curl;
 mod encoder;
 mod follower;
+mod house;
 mod minio;
 mod obs;
 mod picture;
@@ -34,6 +35,7 @@ pub(crate) use encoder::{
     ffmpeg5_publish, ffmpeg9_publish, gstreamer_publish, librtmp_publish,
 };
 pub(crate) use follower::{Follower, KeptPart};
+pub(crate) use house::{FOUR_HOURS_MS, House, bytes_of};
 pub(crate) use minio::{Bucket, Minio};
 pub(crate) use obs::Obs;
 pub(crate) use picture::{TRACES, drawn, holds, of_a_phone, pixel, png_bomb, seen, segment};
