@@ -175,7 +175,7 @@ impl Store {
             } else if used.saturating_add(new.length.unwrap_or(1)) > room.bytes {
                 Admission::OverQuota
             } else {
-                Admission::Admitted(Box::new(sqlx::query_as(INSERT)
+                let upload = sqlx::query_as(INSERT)
                     .bind(new.id)
                     .bind(new.owner_id)
                     .bind(new.door)
@@ -189,7 +189,8 @@ impl Store {
                     .bind(new.at)
                     .bind(new.expires_at)
                     .fetch_one(&mut *tx)
-                    .await?))
+                    .await?;
+                Admission::Admitted(Box::new(upload))
             }
         });
         Ok(admission)
