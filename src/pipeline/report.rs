@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Container {
     /// ISO/IEC 14496-12 and its children: MP4, M4V, 3GP.
     Mp4,
-    /// Apple's QuickTime, which came before it.
+    /// Apple's format, which came before it.
     QuickTime,
     /// WebM.
     WebM,

@@ -58,8 +58,8 @@ pub(super) fn pictures(
     let pipeline = &streams.pipeline;
     pipeline.set_state(gst::State::Paused)?;
     wait_for_preroll(pipeline, &streams)?;
-    // A browser's recording has neither cues nor a duration, and a search for a place in it does not come back.
-    if pipeline.query_duration::<gst::ClockTime>().is_none() {
+    // A search for a place in a browser's recording finds another one, or does not come back.
+    if !streams.has_index {
         return read_through(pipeline, &sink, times_ms, link);
     }
     let mut said = 0;

@@ -45,6 +45,8 @@ pub(super) type Connect = Box<dyn Fn(Role, &gst::Pad, &Codec) -> Result<(), Trou
 pub(super) struct Streams {
     pub(super) pipeline: gst::Pipeline,
     pub(super) container: Container,
+    /// Whether places in it can be found without reading all of it.
+    pub(super) has_index: bool,
     pub(super) shown: Arc<Mutex<Shown>>,
 }
 
@@ -79,6 +81,7 @@ impl Streams {
         Ok(Self {
             pipeline,
             container,
+            has_index: has_index(container, &head),
             shown,
         })
     }
@@ -153,6 +156,15 @@ fn container(head: &[u8]) -> Option<(Container, &'static str)> {
             Some((Container::QuickTime, "qtdemux"))
         }
         _ => None,
+    }
+}
+
+/// Matroska's index (`Cues`) is named by the list of contents at its front; a browser's recorder writes neither.
+fn has_index(container: Container, head: &[u8]) -> bool {
+    const CUES: &[u8] = &[0x1c, 0x53, 0xbb, 0x6b];
+    match container {
+        Container::WebM | Container::Matroska => head.windows(4).any(|word| word == CUES),
+        Container::Mp4 | Container::QuickTime | Container::Avi => true,
     }
 }
 

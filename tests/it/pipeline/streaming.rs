@@ -332,8 +332,11 @@ async fn pictures_come_upright_from_their_key_frames() {
         .iter()
         .map(|picture| (picture.index, picture.at_ms))
         .collect();
-    // No cues: the whole is read, and each time met to the picture.
-    assert_eq!(found, [(0, 0), (1, 3_000)]);
+    // No cues: the whole is read, and each time met to the next picture.
+    assert!(
+        matches!(found[..], [(0, 0..=40), (1, 3_000..=3_040)]),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
