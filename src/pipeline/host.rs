@@ -268,8 +268,11 @@ impl Host {
             .kill_on_drop(true)
             .spawn()?;
         let child = Child::new(process, ours.try_clone()?, said.into())?;
-        send(&ours, task, file)?;
-        Ok(child)
+        match send(&ours, task, file) {
+            // It has ended already; its status says more than the socket.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(child),
+            sent => sent.map(|()| child),
+        }
     }
 }
 

@@ -74,8 +74,6 @@ pub(super) const ELEMENTS: &[Element] = &[
     need("mpeg4videoparse", "videoparsersbad", BAD),
     need("mpegvideoparse", "videoparsersbad", BAD),
     need("h263parse", "videoparsersbad", BAD),
-    need("h264timestamper", "codectimestamper", BAD),
-    need("h265timestamper", "codectimestamper", BAD),
     need("aacparse", "audioparsers", GOOD),
     need("mpegaudioparse", "audioparsers", GOOD),
     need("ac3parse", "audioparsers", GOOD),

@@ -163,6 +163,16 @@ impl Uploads {
         if let Err(UploadError::Refused(refusal)) = outcome {
             return Err(self.refuse(&upload, refusal).await);
         }
+        // A form cannot go on: what has come of it is nobody's.
+        if append.is_whole && outcome.is_err() {
+            self.forget(&upload).await?;
+        }
+        if append.is_whole {
+            outcome?;
+            let received = writing.at;
+            let upload = self.note(upload, received).await?;
+            return self.complete(&upload, received).await;
+        }
         let received = writing.at;
         let upload = self.note(upload, received).await?;
         if append.checksum.is_some() {
@@ -171,7 +181,7 @@ impl Uploads {
         }
         outcome?;
         let length = upload.length.and_then(|length| u64::try_from(length).ok());
-        if append.is_whole || length == Some(received) {
+        if length == Some(received) {
             return self.complete(&upload, received).await;
         }
         Ok(upload)

@@ -42,6 +42,7 @@ impl House {
             bio: String::new(),
             quartier_id: None,
             role: Role::User,
+            search: "awa".to_owned(),
             at: NOW,
             search: String::new(),
         };

@@ -9,20 +9,27 @@ use super::append::blocking;
 use super::{UploadError, Uploads};
 use crate::base::UploadId;
 use crate::rendition::Survived;
-use crate::store::Upload;
+use crate::store::{Upload, UploadDoor};
 
 /// How often abandoned uploads are looked for.
 const EVERY: Duration = Duration::from_secs(60);
 
 impl Uploads {
-    /// Takes up what an earlier run has left: bytes that are not durable for sure go, bytes without an upload go, whole
+    /// Takes up what an earlier run has left: bytes that are not durable for sure go, bytes without an upload go, forms that broke off go, whole
     /// uploads are judged. Then abandoned uploads are swept in the background.
     ///
     /// # Errors
     /// The rows or the folder cannot be read.
     pub async fn resume(&self, survived: Survived) -> Result<(), UploadError> {
         let store = &self.deps().store;
-        let receiving = store.receiving_uploads().await?;
+        let mut receiving = Vec::new();
+        for upload in store.receiving_uploads().await? {
+            match upload.door {
+                UploadDoor::Tus => receiving.push(upload),
+                // What came by a form cannot go on.
+                UploadDoor::Multipart | UploadDoor::Recording => self.forget(&upload).await?,
+            }
+        }
         let received = store.received_uploads().await?;
         let known: HashSet<UploadId> = receiving
             .iter()

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server};
+use crate::support::{Answer, Bucket, Server, eventually, tool};
 
 async fn post(server: &Server, path: &str, body: &Value) -> Answer {
     Answer::of(
@@ -217,4 +217,83 @@ async fn demo_makes_one_member_and_tells_the_same_each_time() {
         key.starts_with(&format!("live_{}_", login["user"]["id"])),
         "the key is not demo's own"
     );
+}
+
+/// A picture that ffmpeg makes, as a phone would send it.
+fn photo(format: &str) -> Vec<u8> {
+    let lavfi = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=size=800x600",
+        "-frames:v",
+        "1",
+    ];
+    let out = ["-f", "image2pipe", "-c:v", format, "-"];
+    tool(
+        "ffmpeg",
+        &[&["-v", "error"][..], &lavfi, &out].concat(),
+        None,
+    )
+}
+
+#[tokio::test]
+async fn a_client_starts_from_nothing_and_its_old_profile_picture_leaves_the_bucket() {
+    let bucket = Bucket::new().await;
+    let server = Server::start_on(&bucket, &[]).await;
+    let wish = json!({
+        "username": "aissatou", "email": "aissatou@example.org", "quartier": 11,
+        "password": "une-phrase", "password_confirm": "une-phrase",
+    });
+    let made = post(&server, "/api/users/register/", &wish).await;
+    let tokens = made.expect(201).json["tokens"].clone();
+    let access = tokens["access"].as_str().expect("a token").to_owned();
+    let asked = |method: Method, path: &str| {
+        let request = server
+            .client
+            .request(method, format!("{}{path}", server.http));
+        request.bearer_auth(&access)
+    };
+    let live = Answer::of(asked(Method::POST, "/api/posts/live/start/").json(&json!({}))).await;
+    assert!(live.expect(201).json["stream_key"].is_string());
+
+    let send = async |format: &str| {
+        let file = reqwest::multipart::Part::bytes(photo(format)).file_name("moi");
+        let form = reqwest::multipart::Form::new().part("profile_picture", file);
+        let sent = asked(Method::PATCH, "/api/users/my-profile/").multipart(form);
+        let user = Answer::of(sent).await.expect(200).json["user"].clone();
+        user["profile_picture"]
+            .as_str()
+            .expect("an address")
+            .to_owned()
+    };
+    let stored = async || {
+        let listed = bucket.store().list_all("profile_pictures/").await;
+        let listed = listed.expect("the bucket answers").into_iter();
+        listed.map(|object| object.path).collect::<Vec<_>>()
+    };
+    let (first, second) = (send("mjpeg").await, send("png").await);
+    Answer::of(server.client.get(&second)).await.expect(200);
+    Answer::of(server.client.get(&first)).await.expect(404);
+    let left = second
+        .split("/media/")
+        .nth(1)
+        .expect("below /media/")
+        .to_owned();
+    eventually("the first one is gone", || async {
+        let there = stored().await;
+        if there == [left.clone()] {
+            Ok(())
+        } else {
+            Err(there)
+        }
+    })
+    .await;
+    server.griot(&["check"]);
+
+    let out = json!({"refresh": tokens["refresh"]});
+    Answer::of(asked(Method::POST, "/api/users/logout/").json(&out))
+        .await
+        .expect(200);
+    post(&server, "/api/token/refresh/", &out).await.expect(401);
 }

@@ -33,7 +33,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
             "gst::",
         ],
     ),
-    ("seccompiler, libc", &["seccompiler::", "libc::"]),
+    ("seccompiler", &["seccompiler::"]),
     (
         "image, webp, blurhash",
         &[

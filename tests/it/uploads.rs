@@ -1,5 +1,8 @@
 //! What members send by the contract's form, and what becomes of it (contract §1.3, §3).
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -342,7 +345,12 @@ async fn what_is_no_medium_is_refused_and_leaves_nothing() {
     let list = awa.get("/api/posts/media/").await.json;
     assert_eq!(list["count"], 0, "{list}");
     let objects = griot::objects::Directory::open(server.data().join("objects")).expect("a folder");
-    assert_eq!(objects.list("").expect("a list"), []);
+    // The one whose title came behind it was made before its form was refused.
+    eventually("no object is left", || async {
+        let left = objects.list("").expect("a list");
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
     let spool = std::fs::read_dir(server.data().join("uploads")).expect("a folder");
     assert_eq!(spool.count(), 0);
 }
@@ -450,4 +458,37 @@ async fn the_twenty_first_file_in_a_minute_waits() {
         .expect(429);
     assert!(!late.header("retry-after").is_empty());
     assert!(late.json["detail"].is_string(), "{}", late.json);
+}
+
+#[tokio::test]
+async fn a_form_that_breaks_off_leaves_nothing_and_takes_no_room() {
+    let mut server = Server::start_with(&[("GRIOT_UPLOADS_OPEN_PER_MEMBER", "1")]).await;
+    let awa = server.member("awa").await;
+    let png = drawn("testsrc2=s=640x360", "a.png", &["-frames:v", "1"]);
+    let folder = server.data().join("uploads");
+    let left = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    for crash in [false, true] {
+        let address = server.http.strip_prefix("http://").expect("an address");
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        let head = format!(
+            "POST {UPLOAD} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n",
+            awa.access
+        );
+        stream.write_all(head.as_bytes()).expect("it is taken");
+        stream.write_all(&png[..5_000]).expect("it is taken");
+        eventually("some of it is there", || async {
+            if left() == 1 { Ok(()) } else { Err(left()) }
+        })
+        .await;
+        if crash {
+            server.kill().await;
+            server.start_again().await;
+        }
+        drop(stream);
+        eventually("nothing of it is there", || async {
+            if left() == 0 { Ok(()) } else { Err(left()) }
+        })
+        .await;
+        sent(&awa, png.clone(), "a.png").await;
+    }
 }

@@ -3,7 +3,7 @@
 import { call, forget, local, session } from '../api.js';
 import { confirm } from '../confirm.js';
 import { h, icon, show } from '../dom.js';
-import { t } from '../messages.js';
+import { language, t } from '../messages.js';
 import { send } from '../upload.js';
 import { problem } from '../view.js';
 
@@ -13,7 +13,8 @@ const KINDS = 'image/jpeg,image/png,image/gif,image/webp,video/mp4,video/webm,vi
 const AT_A_TIME = 2;
 
 function megabytes(bytes) {
-  return t('megabytes', { size: Math.max(0.1, bytes / 1e6).toFixed(1) });
+  const size = Math.max(0.1, bytes / 1e6).toLocaleString(language, { maximumFractionDigits: 1 });
+  return t('megabytes', { size });
 }
 
 function picture(medium) {
@@ -93,7 +94,7 @@ function chooser(changed) {
   // Dropped beside the zone, a file would replace the page.
   for (const name of ['dragover', 'drop']) window.addEventListener(name, (event) => event.preventDefault());
   window.addEventListener('beforeunload', (event) => { if (running > 0) event.preventDefault(); });
-  return h('section', { class: 'panel form' }, h('h2', {}, t('sendTitle')), input, zone, list);
+  return h('section', { class: 'panel form sender' }, h('h2', {}, t('sendTitle')), input, zone, list);
 }
 
 export function open(main) {
@@ -116,6 +117,6 @@ export function open(main) {
       show(shelf, problem(error, load));
     }
   };
-  show(main, h('h1', {}, t('library')), chooser(load), h('section', { class: 'shelf' }, h('h2', {}, t('libraryShelf')), shelf));
+  show(main, h('div', { class: 'library' }, h('h1', {}, t('library')), chooser(load), h('section', { class: 'shelf' }, h('h2', {}, t('libraryShelf')), shelf)));
   load();
 }

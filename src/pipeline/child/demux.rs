@@ -23,21 +23,15 @@ use crate::av::TrackKind;
 const VIDEO: u8 = 0;
 const AUDIO: u8 = 1;
 
-/// How a codec must look inside a rendition, and what besides the parser makes it so.
-fn wanted(codec: &Codec) -> Option<(&'static str, Option<&'static str>)> {
+/// How a codec must look inside a rendition.
+fn wanted(codec: &Codec) -> Option<&'static str> {
     Some(match codec.name.as_str() {
-        "h264" => (
-            "video/x-h264,stream-format=avc,alignment=au",
-            Some("h264timestamper"),
-        ),
-        "hevc" => (
-            "video/x-h265,stream-format=hvc1,alignment=au",
-            Some("h265timestamper"),
-        ),
-        "vp9" => ("video/x-vp9,alignment=super-frame", None),
-        "av1" => ("video/x-av1,stream-format=obu-stream,alignment=tu", None),
-        "aac" => ("audio/mpeg,mpegversion=4,stream-format=raw", None),
-        "opus" => ("audio/x-opus", None),
+        "h264" => "video/x-h264,stream-format=avc,alignment=au",
+        "hevc" => "video/x-h265,stream-format=hvc1,alignment=au",
+        "vp9" => "video/x-vp9,alignment=super-frame",
+        "av1" => "video/x-av1,stream-format=obu-stream,alignment=tu",
+        "aac" => "audio/mpeg,mpegversion=4,stream-format=raw",
+        "opus" => "audio/x-opus",
         _ => return None,
     })
 }
@@ -48,7 +42,7 @@ pub(super) fn demux(file: File, link: &Link) -> Result<Ending, Trouble> {
     let position = Position::default();
     let (of_pads, out, at) = (home.clone(), link.clone(), position.clone());
     let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
-        let (caps, timestamper) = match (wanted(codec), role) {
+        let caps = match (wanted(codec), role) {
             (Some(wanted), _) => wanted,
             (None, Role::Audio) => return Ok(()),
             (None, Role::Video) => {
@@ -60,9 +54,6 @@ pub(super) fn demux(file: File, link: &Link) -> Result<Ending, Trouble> {
         let mut chain = Vec::new();
         if let Some(parser) = codec.parser {
             chain.push(make(parser)?);
-        }
-        if let Some(timestamper) = timestamper {
-            chain.push(make(timestamper)?);
         }
         let filter = gst::ElementFactory::make("capsfilter")
             .property("caps", caps.parse::<gst::Caps>()?)

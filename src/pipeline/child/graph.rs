@@ -107,10 +107,8 @@ mod tests {
         buffers
     }
 
-    const PICTURES: &str =
-        "videotestsrc num-buffers=25 ! video/x-raw,width=320,height=180,framerate=25/1";
-    const SOUNDS: &str =
-        "audiotestsrc num-buffers=47 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=1";
+    const PICTURES: &str = "videotestsrc num-buffers=25 ! capsfilter caps=video/x-raw,width=320,height=180,framerate=25/1";
+    const SOUNDS: &str = "audiotestsrc num-buffers=47 samplesperbuffer=1024 ! capsfilter caps=audio/x-raw,rate=48000,channels=1";
 
     #[test]
     fn each_graph_of_pictures_runs_and_loses_none() {

@@ -14,6 +14,7 @@ mod link;
 mod outlet;
 mod pictures;
 mod probe;
+mod reorder;
 mod sandbox;
 mod source;
 mod streams;

@@ -1,10 +1,13 @@
 //! The end of a branch: encoded samples become messages for the host.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use gstreamer as gst;
 use gstreamer_app as gst_app;
 
 use super::super::wire::{Message, Track, TrackCodec};
 use super::link::Link;
+use super::reorder::Reorder;
 use super::watch::Position;
 use crate::av::{Frame, Ticks, Timescale, TrackKind};
 
@@ -28,17 +31,25 @@ pub(super) fn attach(sink: &gst_app::AppSink, outlet: Outlet, link: &Link, posit
     sink.set_async(false);
     sink.set_max_buffers(MAX_WAITING);
     sink.set_drop(false);
-    let (link, position, end) = (link.clone(), position.clone(), link.clone());
-    let mut told: Option<(gst::Caps, Timescale)> = None;
+    let (position, end) = (position.clone(), link.clone());
+    let telling = Arc::new(Mutex::new(Telling {
+        outlet,
+        link: link.clone(),
+        known: None,
+        reorder: None,
+    }));
+    let last = Arc::clone(&telling);
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            tell(&sample, outlet, &mut told, &link, &position).ok_or_else(|| {
+            let mut telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
+            telling.tell(&sample, &position).ok_or_else(|| {
                 gst::element_error!(sink, gst::StreamError::Format, ["griot: no such stream"]);
                 gst::FlowError::Error
             })
         })
         .eos(move |_| {
+            last.lock().unwrap_or_else(PoisonError::into_inner).flush();
             end.send(&Message::Closed {
                 stream: outlet.stream,
             });
@@ -47,56 +58,84 @@ pub(super) fn attach(sink: &gst_app::AppSink, outlet: Outlet, link: &Link, posit
     sink.set_callbacks(callbacks);
 }
 
-fn tell(
-    sample: &gst::Sample,
+/// What the end of a branch remembers.
+#[derive(Debug)]
+struct Telling {
     outlet: Outlet,
-    told: &mut Option<(gst::Caps, Timescale)>,
-    link: &Link,
-    position: &Position,
-) -> Option<gst::FlowSuccess> {
-    let buffer = sample.buffer()?;
-    let caps = sample.caps_owned()?;
-    if told.as_ref().is_none_or(|(known, _)| *known != caps) {
-        let track = track(&caps, outlet.stream)?;
-        let timescale = Timescale::new(track.timescale)?;
-        link.send(&Message::Track(track));
-        *told = Some((caps, timescale));
+    link: Link,
+    /// What the host has been told of the stream.
+    known: Option<(gst::Caps, Timescale)>,
+    /// Where the container has no decoding times.
+    reorder: Option<Reorder>,
+}
+
+impl Telling {
+    fn tell(&mut self, sample: &gst::Sample, position: &Position) -> Option<gst::FlowSuccess> {
+        let buffer = sample.buffer()?;
+        let caps = sample.caps_owned()?;
+        if self.known.as_ref().is_none_or(|(known, _)| *known != caps) {
+            let track = track(&caps, self.outlet.stream)?;
+            let timescale = Timescale::new(track.timescale)?;
+            self.flush();
+            self.link.send(&Message::Track(track));
+            self.known = Some((caps, timescale));
+        }
+        let (_, timescale) = self.known.as_ref()?;
+        let timescale = *timescale;
+        let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+        let running = |time: gst::ClockTime| -> Option<i64> {
+            Some(match segment.to_running_time_full(time)? {
+                gst::Signed::Positive(time) => i64::try_from(time.nseconds()).ok()?,
+                gst::Signed::Negative(time) => -i64::try_from(time.nseconds()).ok()?,
+            })
+        };
+        let earlier = self.outlet.earlier;
+        let ticks = |ns: i64| Ticks(Ticks(ns).rescale(NANOS, timescale).0 - earlier);
+        // A buffer without any time belongs to the one before it, which has gone.
+        let Some(pts) = buffer.pts().or(buffer.dts()).and_then(running) else {
+            return Some(gst::FlowSuccess::Ok);
+        };
+        let dts = buffer.dts().and_then(running);
+        position.reached(u64::try_from(pts).ok().map(gst::ClockTime::from_nseconds));
+        let data = buffer.map_readable().ok()?;
+        if data.is_empty() {
+            return Some(gst::FlowSuccess::Ok);
+        }
+        let frame = Frame {
+            track: self.outlet.role,
+            dts: ticks(dts.unwrap_or(pts)),
+            pts: ticks(pts),
+            key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            data: bytes::Bytes::copy_from_slice(&data),
+        };
+        match self.outlet.role {
+            TrackKind::Video if self.reorder.is_some() || dts.is_none() => {
+                let reorder = self.reorder.get_or_insert_default();
+                if let Some(frame) = reorder.push(frame) {
+                    self.say(frame);
+                }
+            }
+            TrackKind::Video => self.say(frame),
+            TrackKind::Audio => self.say(Frame {
+                dts: frame.pts,
+                ..frame
+            }),
+        }
+        Some(gst::FlowSuccess::Ok)
     }
-    let (_, timescale) = told.as_ref()?;
-    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
-    let running = |time: gst::ClockTime| -> Option<i64> {
-        Some(match segment.to_running_time_full(time)? {
-            gst::Signed::Positive(time) => i64::try_from(time.nseconds()).ok()?,
-            gst::Signed::Negative(time) => -i64::try_from(time.nseconds()).ok()?,
-        })
-    };
-    let ticks = |ns: i64| Ticks(Ticks(ns).rescale(NANOS, *timescale).0 - outlet.earlier);
-    // A buffer without any time belongs to the one before it, which has gone.
-    let Some(pts) = buffer.pts().or(buffer.dts()).and_then(running) else {
-        return Some(gst::FlowSuccess::Ok);
-    };
-    let dts = buffer.dts().and_then(running).unwrap_or(pts);
-    position.reached(u64::try_from(pts).ok().map(gst::ClockTime::from_nseconds));
-    let data = buffer.map_readable().ok()?;
-    if data.is_empty() {
-        return Some(gst::FlowSuccess::Ok);
+
+    fn flush(&mut self) {
+        while let Some(frame) = self.reorder.as_mut().and_then(Reorder::pop) {
+            self.say(frame);
+        }
     }
-    let (dts, pts) = match outlet.role {
-        TrackKind::Video => (ticks(dts), ticks(pts)),
-        TrackKind::Audio => (ticks(pts), ticks(pts)),
-    };
-    let frame = Frame {
-        track: outlet.role,
-        dts,
-        pts,
-        key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
-        data: bytes::Bytes::copy_from_slice(&data),
-    };
-    link.send(&Message::Frame {
-        stream: outlet.stream,
-        frame,
-    });
-    Some(gst::FlowSuccess::Ok)
+
+    fn say(&self, frame: Frame) {
+        self.link.send(&Message::Frame {
+            stream: self.outlet.stream,
+            frame,
+        });
+    }
 }
 
 /// What the host must know of a stream; `None` for a codec that no rendition holds.

@@ -58,6 +58,10 @@ pub(super) fn pictures(
     let pipeline = &streams.pipeline;
     pipeline.set_state(gst::State::Paused)?;
     wait_for_preroll(pipeline, &streams)?;
+    // A browser's recording has neither cues nor a duration, and a search for a place in it does not come back.
+    if pipeline.query_duration::<gst::ClockTime>().is_none() {
+        return read_through(pipeline, &sink, times_ms, link);
+    }
     let mut said = 0;
     for (index, at) in times_ms.iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -71,7 +75,10 @@ pub(super) fn pictures(
             return read_through(pipeline, &sink, times_ms, link);
         }
         let Some(sample) = sink.try_pull_preroll(PICTURE_WITHIN) else {
-            // Behind the end, or a picture that does not decode.
+            if !sink.is_eos() {
+                return Err(watch::unreadable());
+            }
+            // Behind the end.
             link.send(&Message::Progress {
                 position_ms: at.mseconds(),
             });
@@ -120,6 +127,7 @@ fn read_through(
     link: &Link,
 ) -> Result<Ending, Trouble> {
     pipeline.set_state(gst::State::Playing)?;
+    let mut told = 0;
     let mut wanted: Vec<(usize, u64)> = times_ms.iter().copied().enumerate().collect();
     wanted.sort_by_key(|(_, at)| *at);
     let mut wanted = wanted.into_iter().peekable();
@@ -128,6 +136,10 @@ fn read_through(
             break;
         };
         let now = time_of(&sample).unwrap_or(0);
+        if now >= told + 1_000 {
+            told = now;
+            link.send(&Message::Progress { position_ms: now });
+        }
         while let Some((index, _)) = wanted.next_if(|(_, at)| *at <= now) {
             say(&sample, u32::try_from(index).unwrap_or(u32::MAX), link);
         }

@@ -137,9 +137,10 @@ pub(crate) fn remux_errors(file: &Path) -> String {
 }
 
 fn complaints(file: &Path, output: &[&str]) -> String {
-    // Within two minutes: it works on seconds of media.
+    // Within two minutes for seconds of media; a soak's recordings are longer.
+    let bytes = std::fs::metadata(file).expect("the file is there").len();
     let output = Command::new("timeout")
-        .args(["120", "ffmpeg"])
+        .args([&(120 + bytes / 1_000_000).to_string(), "ffmpeg"])
         // One thread: of many decodings of AV1 by several, one stood still for ever (ffmpeg 5.1 with libdav1d 1.0).
         .args(["-hide_banner", "-nostdin", "-v", "warning"])
         .args(["-threads", "1", "-i"])

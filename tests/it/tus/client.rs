@@ -185,8 +185,11 @@ async fn travel(length: usize, how: &[&str], kills: u64) {
         "{length} bytes {how:?}, {kills} kills: {again} bytes beside them; {}",
         told["requests"]
     );
+    // A server that is killed takes with it what the kernel had taken for it and it had not read: tcp(7), tcp_rmem,
+    // 6 MiB at most. No server can tell of it.
+    let lost = kills * (6 << 20);
     assert!(
-        again <= length as u64 / 100,
+        again <= length as u64 / 100 + lost,
         "{again} of {length} bytes were sent again"
     );
 }
