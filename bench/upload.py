@@ -119,6 +119,10 @@ def griot(binary: str, folder: Path, source: Path) -> dict[str, float]:
                     break
             time.sleep(0.1)
         complete = time.monotonic()
+        with urllib.request.urlopen(f"{server.http}/metrics", timeout=20) as answer:
+            kinds = [line for line in answer.read().decode().splitlines() if line.startswith("griot_pipeline_cpu_seconds{")]
+        # What each kind of child took of it.
+        print("\n".join(kinds), flush=True)
         return {"upload MB/s, verdict included": len(body) / 1e6 / (sent - began),
                 "playable after the last byte and its verdict, s": playable - sent, "complete, s": complete - sent,
                 "peak memory, PSS MB": peak.end() / 1e6, "CPU s": cpu_seconds(root) - before}

@@ -44,7 +44,6 @@ impl House {
             role: Role::User,
             search: "awa".to_owned(),
             at: NOW,
-            search: String::new(),
         };
         store.create_user(&awa).await.unwrap();
         Self::on(folder, store)
