@@ -43,6 +43,7 @@ impl House {
             quartier_id: None,
             role: Role::User,
             at: NOW,
+            search: String::new(),
         };
         store.create_user(&awa).await.unwrap();
         Self::on(folder, store)
