@@ -236,7 +236,7 @@ async fn check_recording(
                     None => format!("run {}", run.number),
                 };
                 problem.text = format!("{owner}, {which}: {}", problem.text);
-                report.problems.push(problem);
+                report.problems.push(*problem);
             }
         }
     }
@@ -249,14 +249,16 @@ fn check_run(
     there: &Inventory,
     run: &Run,
     recording: &crate::store::Recording,
-) -> Result<u64, Problem> {
-    let problem = |kind, text: String, remedy| Problem {
-        kind,
-        path: run.path.clone(),
-        live: None,
-        media: None,
-        text,
-        remedy,
+) -> Result<u64, Box<Problem>> {
+    let problem = |kind, text: String, remedy| {
+        Box::new(Problem {
+            kind,
+            path: run.path.clone(),
+            live: None,
+            media: None,
+            text,
+            remedy,
+        })
     };
     let Some(mut place) = Place::from_row(&run.path) else {
         let text = format!("its row names the unknown place {}", run.path);

@@ -324,10 +324,8 @@ async fn take_file(
         |mut coming| async move {
             // A sender that is gone without having said so has broken off.
             let cut = || Some(Err(std::io::ErrorKind::UnexpectedEof.into()));
-            match coming.recv().await.unwrap_or_else(cut) {
-                Some(piece) => Some((piece, coming)),
-                None => None,
-            }
+            let piece = coming.recv().await.unwrap_or_else(cut);
+            piece.map(|piece| (piece, coming))
         },
     ));
     let appending = uploads.append(owner, upload.id, append, body);

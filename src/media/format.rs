@@ -19,7 +19,7 @@ pub enum Format {
     Webp,
     /// ISO/IEC 14496-14.
     Mp4,
-    /// QuickTime movie, with `ftyp` or of before it.
+    /// `QuickTime` movie, with `ftyp` or of before it.
     QuickTime,
     /// WebM.
     WebM,
@@ -101,7 +101,7 @@ impl Format {
     }
 }
 
-/// Boxes of ISO/IEC 14496-12 and atoms of QuickTime: length, four letters. `None` for what has none.
+/// Boxes of ISO/IEC 14496-12 and atoms of `QuickTime`: length, four letters. `None` for what has none.
 fn iso_media(head: &[u8]) -> Option<Result<Format, Refusal>> {
     let name: [u8; 4] = head.get(4..8)?.try_into().ok()?;
     let length = u32::from_be_bytes(head.get(..4)?.try_into().ok()?);
@@ -117,7 +117,7 @@ fn iso_media(head: &[u8]) -> Option<Result<Format, Refusal>> {
             })
         }
         // QuickTime of before `ftyp`. A length of 0 and 1 are "to the end" and "64 bits follow".
-        b"moov" | b"mdat" | b"wide" | b"pnot" if length < 2 || length >= 8 => {
+        b"moov" | b"mdat" | b"wide" | b"pnot" if !(2..8).contains(&length) => {
             Some(Ok(Format::QuickTime))
         }
         _ => None,

@@ -109,7 +109,7 @@ pub struct Room {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// It is there.
-    Admitted(Upload),
+    Admitted(Box<Upload>),
     /// The member has as many uploads under way as may be.
     TooMany,
     /// The member's media and uploads leave no room for it.
@@ -175,7 +175,7 @@ impl Store {
             } else if used.saturating_add(new.length.unwrap_or(1)) > room.bytes {
                 Admission::OverQuota
             } else {
-                Admission::Admitted(sqlx::query_as(INSERT)
+                let upload = sqlx::query_as(INSERT)
                     .bind(new.id)
                     .bind(new.owner_id)
                     .bind(new.door)
@@ -189,7 +189,8 @@ impl Store {
                     .bind(new.at)
                     .bind(new.expires_at)
                     .fetch_one(&mut *tx)
-                    .await?)
+                    .await?;
+                Admission::Admitted(Box::new(upload))
             }
         });
         Ok(admission)

@@ -142,7 +142,7 @@ impl Uploads {
             expires_at: now.plus(deps.config.expire_after),
         };
         let upload = match deps.store.create_upload(&new, deps.config.room()).await? {
-            Admission::Admitted(upload) => upload,
+            Admission::Admitted(upload) => *upload,
             Admission::TooMany => return Err(UploadError::TooMany),
             Admission::OverQuota => return Err(UploadError::OverQuota),
         };

@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Answer, Member, Server, SmallDisk, drawn, eventually};
 
+use crate::uploads::the_spool_empties;
+
 mod client;
 
 const UPLOADS: &str = "/api/uploads/";
@@ -243,8 +245,7 @@ async fn every_extension_does_what_it_says() {
     let shown = judged(&awa, &url).await;
     assert_eq!(shown["state"], "failed", "no decoder reads it: {shown}");
     Answer::of(asking(&awa, "HEAD", &url)).await.expect(410);
-    let left = std::fs::read_dir(server.data().join("uploads")).expect("a folder");
-    assert_eq!(left.count(), 0);
+    the_spool_empties(&server).await;
 }
 
 /// RFC 4648 §4.
@@ -276,8 +277,7 @@ async fn what_is_no_medium_is_refused_by_its_first_bytes() {
     assert!(refused.json["file"].is_array(), "{}", refused.json);
     let shown = judged(&awa, &url).await;
     assert_eq!(shown["error"]["code"], "unknown_type", "{shown}");
-    let left = std::fs::read_dir(server.data().join("uploads")).expect("a folder");
-    assert_eq!(left.count(), 0);
+    the_spool_empties(&server).await;
 }
 
 /// A PATCH whose body ends early: `sent` of `declared` bytes. Returns the open connection.

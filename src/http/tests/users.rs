@@ -361,8 +361,9 @@ fn parts(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
 
 /// 800×600 pixels, made by an independent encoder.
 fn picture(format: image::ImageFormat) -> Vec<u8> {
+    let shade = |at: u32| u8::try_from(at % 256).unwrap();
     let mut bytes = std::io::Cursor::new(Vec::new());
-    let pixels = image::RgbImage::from_fn(800, 600, |x, y| image::Rgb([x as u8, y as u8, 99]));
+    let pixels = image::RgbImage::from_fn(800, 600, |x, y| image::Rgb([shade(x), shade(y), 99]));
     pixels.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }

@@ -1,4 +1,4 @@
-//! GIF 89a (CompuServe, 31 July 1990): pictures, their timing and the loop stay; comments and applications' blocks go.
+//! GIF 89a (`CompuServe`, 31 July 1990): pictures, their timing and the loop stay; comments and applications' blocks go.
 
 use super::clean::{Cleaned, Walk, dropped};
 use crate::media::Refusal;

@@ -7,14 +7,15 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::pack::{PackError, Shelf, pack};
-use super::picture::{LIST, poster, storyboard};
+use super::picture::{LIST, POSTER_WIDTH, poster, storyboard};
 use super::plan::{Plan, SOURCE};
 use super::service::{Inner, Videos};
+use super::storyboard::TILE_WIDTH;
 use crate::base::{MediaId, RecordingId};
 use crate::jobs::{JobContext, JobError, Jobs, Kind, Registry, priority};
 use crate::pipeline::ProbeReport;
 use crate::store::{
-    Job, Media, MediaChange, MediaState, NewJob, RecordingState, RunState, WholeRecording,
+    Job, Media, MediaChange, MediaState, NewJob, RecordingState, Run, RunState, WholeRecording,
 };
 
 /// Makes a video playable that plays as it is: no work for the processor, so nothing that is transcoded holds it up.
@@ -206,7 +207,7 @@ impl Inner {
     async fn ready(&self, job: &JobContext, task: &Task, media: &Media) -> Result<(), JobError> {
         job.progress("poster", 0);
         let whole = self.recording(media.id).await?;
-        let file = self.to_draw_from(&whole, media.id).await?;
+        let file = self.to_draw_from(&whole, media.id, POSTER_WIDTH).await?;
         let objects = &self.sending.places().objects;
         let duration_ms = task.report.duration_ms;
         let poster = match poster(&self.host, objects, media.id, file, duration_ms).await {
@@ -259,7 +260,8 @@ impl Inner {
         let mut new = Vec::new();
         if files.iter().all(|file| file.name != LIST) {
             job.progress("storyboard", 0);
-            let file = self.to_draw_from(&whole, media.id).await?;
+            let whole = self.recording(media.id).await?;
+            let file = self.to_draw_from(&whole, media.id, TILE_WIDTH).await?;
             let objects = &self.sending.places().objects;
             let duration_ms = task.report.duration_ms;
             new = storyboard(&self.host, objects, media.id, file, duration_ms).await?;
@@ -333,11 +335,21 @@ impl Inner {
         Ok(self.originals.drop(task.media).await?)
     }
 
-    /// What pictures are drawn from: the first rendition, which any player can seek in; the file that was sent once that
-    /// has left for a bucket.
-    async fn to_draw_from(&self, whole: &WholeRecording, media: MediaId) -> io::Result<File> {
-        let run = whole.runs.iter().find(|run| run.rendition == SOURCE);
-        let path = run.and_then(|run| self.sending.places().path_of_row(&run.path));
+    /// What pictures of this width are drawn from: the smallest rendition that is no narrower, else the widest, since
+    /// any player can seek in ours; the file that was sent once they have left for a bucket.
+    async fn to_draw_from(
+        &self,
+        whole: &WholeRecording,
+        media: MediaId,
+        width: u32,
+    ) -> io::Result<File> {
+        let runs = whole.runs.iter();
+        let runs = runs.filter(|run| run.state == RunState::Final && run.width.is_some());
+        let (narrow, wide): (Vec<&Run>, Vec<&Run>) =
+            runs.partition(|run| run.width < Some(i64::from(width)));
+        let best = wide.iter().min_by_key(|run| run.width);
+        let best = best.or_else(|| narrow.iter().max_by_key(|run| run.width));
+        let path = best.and_then(|run| self.sending.places().path_of_row(&run.path));
         if let Some(path) = path
             && let Ok(file) = tokio::fs::File::open(path).await
         {

@@ -21,7 +21,7 @@ const SHEET: &str = "storyboard.jpg";
 /// … its list.
 pub(super) const LIST: &str = "storyboard.vtt";
 /// Pixels of the poster's width, at most.
-const POSTER_WIDTH: u32 = 1_280;
+pub(super) const POSTER_WIDTH: u32 = 1_280;
 /// Where the poster is taken (contract §3): at one second, or at the beginning of what is shorter.
 const POSTER_AT_MS: u64 = 1_000;
 

@@ -77,6 +77,17 @@ class Griot {
     return this.call('POST', '/api/posts/live/start/', { title, description });
   }
 
+  /** Sends an image or a video by the contract's form. */
+  async sendMedia(bytes) {
+    const form = new FormData();
+    form.append('file', new Blob([bytes]), 'video');
+    const headers = { Authorization: `Bearer ${this.#token}` };
+    const response = await fetch(`${this.http}/api/posts/media/upload/`, { method: 'POST', headers, body: form });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`an upload: ${response.status} ${JSON.stringify(answer)}`);
+    return answer;
+  }
+
   view(live) {
     return this.call('GET', `/api/posts/live/${live.live_id}/`);
   }

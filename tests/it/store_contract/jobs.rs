@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use griot::base::JobId;
+use griot::base::{JobId, Tasks};
 use griot::store::{Claim, Enqueued, Job, JobEnd, JobFilter, JobState, NewJob};
 
 use super::*;
@@ -415,7 +415,8 @@ pub(super) async fn many_workers_take_each_job_once(url: &str) {
             }
         }
     });
-    let mut tasks: Vec<_> = workers.map(tokio::spawn).collect();
+    let spawned = Tasks::default();
+    let mut tasks: Vec<_> = workers.map(|work| spawned.spawn(work)).collect();
     let mut taken = Vec::new();
     for task in &mut tasks {
         taken.extend(task.await.unwrap());

@@ -30,7 +30,7 @@ fn new_upload(id: i64, owner: UserId, length: Option<u64>) -> NewUpload {
 
 fn admitted(admission: Admission) -> Upload {
     match admission {
-        Admission::Admitted(upload) => upload,
+        Admission::Admitted(upload) => *upload,
         other => panic!("{other:?}"),
     }
 }

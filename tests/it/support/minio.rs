@@ -30,6 +30,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// A new one on the server that all tests of this binary share.
+    #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
     pub(crate) async fn new() -> Self {
         match std::env::var("S3_ENDPOINT") {
             Ok(endpoint) => Self::elsewhere(endpoint),
