@@ -86,7 +86,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         events: Events::default(),
         tasks: live_tasks.clone(),
     });
-    let videos = work::videos(&rooms, lives.sending());
+    let videos = work::videos(config, &rooms, lives.sending());
     // Before uploads are judged again: that takes files.
     let swept = videos.sweep().await;
     let swept = swept.context("files of videos that an earlier run left cannot be looked at")?;

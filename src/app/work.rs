@@ -5,7 +5,6 @@ use crate::base::Tasks;
 use crate::jobs::{self, Registry, Workers};
 use crate::media;
 use crate::media::video::{self, Videos};
-use crate::pipeline::{self, Host};
 use crate::rendition::{Places, Sending};
 
 /// Every kind of job, with what it needs.
@@ -17,11 +16,11 @@ pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
 }
 
 /// The service of videos, whose finished files go `sending`'s way.
-pub(super) fn videos(rooms: &Rooms, sending: &Sending) -> Videos {
+pub(super) fn videos(settings: &Config, rooms: &Rooms, sending: &Sending) -> Videos {
     let config = video::Config {
         originals: rooms.folder.join("originals"),
     };
-    let host = Host::new(pipeline::Config::in_folder(rooms.folder.join("pipeline")));
+    let host = settings.pipeline.host_in(&rooms.folder);
     Videos::new(
         config,
         host,
@@ -72,7 +71,7 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         rooms.clock.clone(),
         tasks.clone(),
     );
-    let videos = videos(&rooms, &sending);
+    let videos = videos(config, &rooms, &sending);
     let workers = Workers::start(&rooms.jobs, registry(&places, &videos), settings);
     tracing::info!(workers = count, "griot works");
     Ok(Worker {
