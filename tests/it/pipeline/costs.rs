@@ -111,7 +111,7 @@ async fn a_ladder_costs_about_what_ffmpeg_takes() {
     command.arg(bench.path("sound.m4a"));
     let said = Process::run(&mut command);
     let theirs = figure(&said, "utime") + figure(&said, "stime");
-    println!(
+    eprintln!(
         "{seconds} s of {size} to {sides:?}: griot {ours:.2} CPU-s in {took:.1?}, first frame after {first:.1?}, {peak}; \
          ffmpeg {theirs:.2} CPU-s in {:.1} s, {} kB; ratio {:.2}",
         figure(&said, "rtime"),

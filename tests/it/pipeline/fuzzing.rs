@@ -58,7 +58,7 @@ async fn no_damaged_file_gets_out_of_hand() {
         .collect();
     let seed = given("FUZZ_SEED", 20_261_121);
     let files = usize::try_from(given("FUZZ_FILES", FILES as u64)).unwrap();
-    println!("FUZZ_SEED={seed}");
+    eprintln!("FUZZ_SEED={seed}");
     let mut chance = Chance(seed | 1);
     let (mut read, mut refused) = (0, 0);
     for batch in 0..files.div_ceil(4) {
@@ -98,7 +98,7 @@ async fn no_damaged_file_gets_out_of_hand() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    println!("{read} read, {refused} refused");
+    eprintln!("{read} read, {refused} refused");
     assert_eq!(read + refused, files.div_ceil(4) * 4);
     // Registry and plugins, the four films; nothing else has appeared.
     let mut left: Vec<_> = std::fs::read_dir(bench.folder.path())

@@ -273,7 +273,7 @@ async fn a_child_without_memory_ends_and_nothing_else_does() {
     let bench = Bench::with(|config| config.memory_bytes = Some(64 << 20));
     let film = bench.film("film.mp4", PLAIN);
     let failed = bench.host.probe(open(&film)).await.expect_err("an error");
-    println!("{failed:?}");
+    eprintln!("{failed:?}");
     assert!(!matches!(failed, PipelineError::Protocol(_)), "{failed:?}");
 }
 

@@ -178,7 +178,7 @@ async fn in_step_after_a_transcode(name: &str, options: &[&str]) {
         .await
         .expect("a child");
     let (made, summary) = all(running).await.expect("frames");
-    println!("{name}: {summary:?}");
+    eprintln!("{name}: {summary:?}");
     assert!(!summary.truncated);
     assert_eq!(made.len(), 3);
     let keys = |made: &Made| -> Vec<i64> {
@@ -221,7 +221,7 @@ async fn in_step_after_a_transcode(name: &str, options: &[&str]) {
         let packed = made.pack(bench.path(&format!("{at}.mp4")));
         assert_eq!(decode_errors(&packed), "");
         let offsets = av_offset_s(&packed);
-        println!("{name} rung {at}: {offsets:?}");
+        eprintln!("{name} rung {at}: {offsets:?}");
         assert!(offsets.len() >= 9, "{offsets:?}");
         for offset in offsets {
             assert!(offset.abs() <= 0.040, "{name} rung {at}: {offset}");

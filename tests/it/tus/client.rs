@@ -26,6 +26,10 @@ struct Network {
 }
 
 impl Network {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the proxy ends with its test's runtime"
+    )]
     async fn before(server: &Server, cut_after: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -181,7 +185,7 @@ async fn travel(length: usize, how: &[&str], kills: u64) {
     );
     let passed = network.passed.load(Ordering::Relaxed);
     let again = passed.saturating_sub(length as u64);
-    println!(
+    eprintln!(
         "{length} bytes {how:?}, {kills} kills: {again} bytes beside them; {}",
         told["requests"]
     );
