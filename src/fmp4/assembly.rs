@@ -587,7 +587,13 @@ impl Assembly {
             self.stretch_to_sound();
         }
         if !self.pictures.is_empty() {
-            self.close_part(self.open_end(), out);
+            // Sound that begins beside a later decoding time would need a part of its own, and leave this one too short.
+            let beside = (self.sound_end() - self.lag).min(self.line + self.length.natural);
+            let end = match self.segment.must_end_before(beside) {
+                true => self.open_end(),
+                false => self.open_end().max(beside),
+            };
+            self.close_part(end, out);
         }
         let one_part = self.to_audio(self.length.natural);
         loop {
@@ -629,9 +635,7 @@ impl Assembly {
 
     /// The last picture stays until the sound ends, as far as its part may go.
     fn stretch_to_sound(&mut self) {
-        // What of the sound begins beside a later decoding time would need a part of its own.
-        let beside = self.sound_end() - self.lag - self.decode_end;
-        let more = beside.max(self.sound_end() - self.picture_end);
+        let more = self.sound_end() - self.picture_end;
         let room = self.line + self.length.limit - self.decode_end;
         let more = more.min(room);
         if more > 0 && !self.segment.must_end_before(self.decode_end + more) {
