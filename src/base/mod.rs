@@ -19,4 +19,4 @@ pub use ids::{IdMaker, JobId, LiveId, MediaId, RecordingId, RunId, SessionId, Up
 pub use random::{random_array, random_hex};
 pub use secret::Secret;
 pub use slots::{Slot, Slots};
-pub use tasks::Tasks;
+pub use tasks::{Tasks, blocking};

@@ -1,6 +1,7 @@
 //! Background tasks that an orderly stop can wait for.
 
 use std::future::Future;
+use std::io;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,4 +51,16 @@ impl Tasks {
         self.tracker.close();
         self.tracker.wait().await;
     }
+}
+
+/// Runs disk work where blocking is allowed. A panic in it is an error.
+///
+/// # Errors
+/// Those of `work`.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }

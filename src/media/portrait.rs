@@ -1,9 +1,6 @@
 //! Profile pictures: made harmless like any image, but no medium of their own: a member has one or none, and the
 //! member's row names it (contract §1.1).
 
-use std::fs::File;
-use std::sync::Arc;
-
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -12,7 +9,6 @@ use super::service::{MEGAPIXELS_AT_A_TIME, blocking};
 use super::{Format, MediaError, Medias, Refusal, Served};
 use crate::base::random_hex;
 use crate::objects::ObjectKey;
-use crate::rendition::{FileRange, MediaBytes, ObjectRange};
 use crate::store::MediaKind;
 
 /// The largest profile picture that is taken (contract §1.1).
@@ -72,14 +68,7 @@ impl Medias {
         let key = ObjectKey::parse(&path).ok_or(MediaError::Unknown)?;
         let length = self.deps.objects.head(&key).await?;
         let content_type = key.content_type().to_owned();
-        let bytes = match self.deps.objects.path(&key) {
-            Some(path) => {
-                let opened = tokio::task::spawn_blocking(move || File::open(path)).await;
-                let file = opened.map_err(std::io::Error::other)??;
-                MediaBytes::File(FileRange::new(Arc::new(file), 0, length))
-            }
-            None => MediaBytes::Object(ObjectRange::new(self.deps.objects.clone(), key, 0, length)),
-        };
+        let bytes = self.bytes_of(key, length).await?;
         Ok(Served {
             bytes,
             content_type,

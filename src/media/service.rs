@@ -321,20 +321,28 @@ impl Medias {
         let store::ServedFile { file, title } = found.ok_or(MediaError::Unknown)?;
         let key = ObjectKey::parse(&file.path).ok_or(MediaError::Unknown)?;
         let length = u64::try_from(file.bytes).unwrap_or(0);
-        let bytes = match self.deps.objects.path(&key) {
-            Some(path) => {
-                let opened = tokio::task::spawn_blocking(move || File::open(path)).await;
-                let file = opened.map_err(std::io::Error::other)??;
-                MediaBytes::File(FileRange::new(Arc::new(file), 0, length))
-            }
-            None => MediaBytes::Object(ObjectRange::new(self.deps.objects.clone(), key, 0, length)),
-        };
+        let bytes = self.bytes_of(key, length).await?;
         Ok(Served {
             bytes,
             content_type: file.content_type,
             etag: file.etag,
             modified: file.created_at,
             title,
+        })
+    }
+
+    /// The `length` bytes of an object, wherever objects lie.
+    pub(super) async fn bytes_of(
+        &self,
+        key: ObjectKey,
+        length: u64,
+    ) -> Result<MediaBytes, MediaError> {
+        Ok(match self.deps.objects.path(&key) {
+            Some(path) => {
+                let file = crate::base::blocking(move || File::open(path)).await?;
+                MediaBytes::File(FileRange::new(Arc::new(file), 0, length))
+            }
+            None => MediaBytes::Object(ObjectRange::new(self.deps.objects.clone(), key, 0, length)),
         })
     }
 }

@@ -6,10 +6,10 @@ use tokio::time::{Instant, timeout};
 
 use super::error::RenditionError;
 use super::growing::Growing;
-use super::run::{OpenRun, blocking};
+use super::run::OpenRun;
 use super::spool::SpoolRoom;
 use crate::av::{Frame, Ticks, Timescale, TrackKind};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, blocking};
 use crate::fmp4::Packed;
 
 /// How long a rendition leaves a disk alone that has refused.

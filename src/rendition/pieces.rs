@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::buffer::PIECES;
 use super::file::FileRange;
-use super::run::blocking;
+use crate::base::blocking;
 
 /// Bytes of every piece but the last. The same for ever: hashes depend on it, and some stores want equal parts.
 pub(super) const PIECE_BYTES: u64 = 8 << 20;

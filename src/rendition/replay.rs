@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use super::error::RenditionError;
 use super::place::{Place, Places};
 use super::reader::{Announced, Reader};
-use super::run::blocking;
 use super::seal::download;
 use super::sending::Sending;
 use super::shelf::{RunShelf, Shelf, Source, Spot};
+use crate::base::blocking;
 use crate::hls::{self, SegmentMeta};
 use crate::store::{Run, RunState, Segment, Store, WholeRecording};
 

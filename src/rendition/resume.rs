@@ -17,10 +17,10 @@ use super::file::RunFile;
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
 use super::replay::{SOURCE, put_on_or_lose, shelve, source_runs, variant};
-use super::run::{OpenRun, blocking, part_max_ms};
+use super::run::{OpenRun, part_max_ms};
 use super::shelf::{PARTED_SEGMENTS, Source, Spot};
 use crate::av::{Ticks, Timescale, TrackKind, TrackSet};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, blocking};
 use crate::fmp4::{
     self, GROWING_HEADER, MDAT_OFFSET, Packager, PackagerConfig, PartIndex, PartTarget,
     ResumeState, SegmentIndex,

@@ -10,9 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::run::blocking;
 use super::sending::Feed;
-use crate::base::Tasks;
+use crate::base::{Tasks, blocking};
 use crate::store::{Segment, Store, insist};
 
 /// A finished segment on its way to its row.

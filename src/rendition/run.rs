@@ -15,7 +15,7 @@ use super::rows::{Finished, SegmentRows};
 use super::sending::Feed;
 use super::shelf::{RunShelf, Source, Spot};
 use crate::av::{Part, Ticks, TrackSet};
-use crate::base::RunId;
+use crate::base::{RunId, blocking};
 use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
 use crate::hls::SegmentMeta;
 use crate::store::{NewRun, Run, Segment, StoreError};
@@ -387,16 +387,4 @@ pub(super) fn part_max_ms(plan: &GrowingPlan, announced: Option<PartTarget>) -> 
 
 fn milliseconds(ticks: Ticks) -> u32 {
     u32::try_from(ticks.0 / 90).unwrap_or(u32::MAX)
-}
-
-/// Runs disk work where blocking is allowed.
-pub(super) async fn blocking<T, F>(work: F) -> io::Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> io::Result<T> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(broken) => Err(io::Error::other(broken)),
-    }
 }

@@ -12,12 +12,12 @@ use super::file::{FileRange, RunFile};
 use super::growing::{Growing, GrowingPlan};
 use super::place::Place;
 use super::reader::{Download, MediaBytes};
-use super::run::{ClosedRun, OpenRun, blocking};
+use super::run::{ClosedRun, OpenRun};
 use super::sending::Sending;
 use super::shelf::{Shelf, Source};
 use super::sweep::leave_folders;
 use crate::av::TrackSet;
-use crate::base::{ErrorKind, RunId, Timestamp};
+use crate::base::{ErrorKind, RunId, Timestamp, blocking};
 use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
 use crate::store::{IndexedSegment, Run, RunChange, StoreError};
 

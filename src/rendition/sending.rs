@@ -15,11 +15,10 @@ use tokio::time::sleep;
 use super::error::RenditionError;
 use super::pieces::tree_of_file;
 use super::place::{Place, Places};
-use super::run::blocking;
 use super::shelf::{Shelf, Source};
 use super::shipment::{Outlook, Shipment};
 use super::spool::SpoolRoom;
-use crate::base::{Clock, RunId, Tasks};
+use crate::base::{Clock, RunId, Tasks, blocking};
 use crate::objects::{Directory, ObjectError, ObjectKey, S3};
 use crate::store::{Run, RunChange, Store, StoreError};
 

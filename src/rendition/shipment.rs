@@ -20,7 +20,7 @@ use super::pieces::{
 };
 use super::place::Place;
 use super::sending::Inner;
-use crate::base::{RunId, Timestamp};
+use crate::base::{RunId, Timestamp, blocking};
 use crate::fmp4::MDAT_OFFSET;
 use crate::objects::{ObjectError, ObjectKey, Objects, S3, SentPart, UploadId};
 use crate::store::{RunPart, RunUpload, StoreError};
@@ -420,7 +420,7 @@ impl Shipment {
             .await?;
         let head = stream.collect().await?;
         let range = super::FileRange::new(Arc::clone(&self.file), 0, head_bytes);
-        let expected = super::run::blocking(move || range.read_whole()).await?;
+        let expected = blocking(move || range.read_whole()).await?;
         if there == length && head == expected {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::checksum::{Checksum, Hashing};
 use super::holds::Held;
 use super::{UploadError, Uploads};
-use crate::base::{UploadId, UserId};
+use crate::base::{UploadId, UserId, blocking};
 use crate::media::{Format, Refusal};
 use crate::store::{MediaKind, Upload, UploadState};
 
@@ -448,12 +448,4 @@ fn full(error: io::Error) -> UploadError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => UploadError::DiskFull,
         _ => UploadError::Spool(error),
     }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::Uploads;
-use super::append::blocking;
-use crate::base::MediaId;
+use crate::base::{MediaId, blocking};
 use crate::media::{Arrived, MediaError, Refusal};
 use crate::store::{StoreError, Upload};
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout_at};
 
-use super::append::{blocking, refusal_of};
+use super::append::refusal_of;
 use super::holds::Holds;
 use super::spool::Spool;
 use super::{Config, UploadError, harmless_name};
-use crate::base::{Clock, IdMaker, LiveId, Tasks, Timestamp, UploadId, UserId};
+use crate::base::{Clock, IdMaker, LiveId, Tasks, Timestamp, UploadId, UserId, blocking};
 use crate::media::{Medias, Refusal};
 use crate::rendition::SpoolRoom;
 use crate::store::{Admission, NewUpload, Store, StoreError, Upload, UploadDoor, UploadState};

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::append::blocking;
 use super::{UploadError, Uploads};
-use crate::base::UploadId;
+use crate::base::{UploadId, blocking};
 use crate::rendition::Survived;
 use crate::store::{Upload, UploadDoor};
 

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::MediaId;
+use crate::base::{MediaId, blocking};
 
 /// The folder of such files, one for each video that is being made.
 #[derive(Clone, Debug)]
@@ -70,17 +70,5 @@ impl Originals {
             Ok(all)
         })
         .await
-    }
-}
-
-/// Runs disk work, or drawing, where blocking is allowed.
-pub(super) async fn blocking<T, F>(work: F) -> io::Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> io::Result<T> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(broken) => Err(io::Error::other(broken)),
     }
 }

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use image::{GenericImageView, ImageFormat};
 use sha2::{Digest, Sha256};
 
-use super::file::blocking;
 use super::storyboard;
-use crate::base::MediaId;
+use crate::base::{MediaId, blocking};
 use crate::objects::{ObjectKey, Objects};
 use crate::pipeline::{Host, PipelineError};
 use crate::store::NewMediaFile;

@@ -72,13 +72,38 @@ fn lures(port: u16) -> Vec<(&'static str, Vec<u8>)> {
 fn with_outside_data(bench: &Bench, port: u16) -> PathBuf {
     let film = bench.film("film.mp4", PLAIN);
     let mut bytes = std::fs::read(film).expect("a film");
-    // `url ` with flags 1 ("in this file") becomes flags 0; what follows is read as the address.
-    while let Some(at) = bytes.windows(8).position(|word| word == b"url \0\0\0\x01") {
-        bytes[at + 7] = 0;
-    }
-    let mark = format!("http://127.0.0.1:{port}/x");
-    assert!(!mark.is_empty());
+    let place = |bytes: &[u8], kind: &[u8; 4]| bytes.windows(4).position(|word| word == kind);
+    // Behind the media, so that no offset into them changes.
+    assert!(place(&bytes, b"mdat") < place(&bytes, b"moov"));
+    let address = format!("http://127.0.0.1:{port}/x.mov\0");
+    bytes = pointed_at(&bytes, address.as_bytes());
+    assert!(
+        bytes
+            .windows(address.len())
+            .any(|word| word == address.as_bytes())
+    );
     bench.file("dref.mp4", &bytes)
+}
+
+/// The same boxes, with each entry `url ` of a `dref` naming `address` (flags 0: not in this file).
+fn pointed_at(boxes: &[u8], address: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = boxes;
+    while rest.len() >= 8 {
+        let length = u32::from_be_bytes(rest[..4].try_into().unwrap());
+        let (this, behind) = rest.split_at(usize::try_from(length).unwrap());
+        let (kind, body) = (&this[4..8], &this[8..]);
+        let body = match kind {
+            b"moov" | b"trak" | b"mdia" | b"minf" | b"dinf" => pointed_at(body, address),
+            b"dref" => [&body[..8], &pointed_at(&body[8..], address)].concat(),
+            b"url " => [&[0; 4], address].concat(),
+            _ => body.to_vec(),
+        };
+        let length = u32::try_from(body.len() + 8).unwrap();
+        out.extend([&length.to_be_bytes(), kind, &body].concat());
+        rest = behind;
+    }
+    out
 }
 
 #[tokio::test]
