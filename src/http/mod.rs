@@ -31,6 +31,7 @@ mod media_view;
 mod member;
 mod page;
 mod pages;
+mod poster;
 mod range;
 mod recordings;
 mod router;
