@@ -80,6 +80,7 @@ pub(super) enum TrackCodec {
     Av1,
     Aac,
     Opus,
+    Mp3,
 }
 
 impl TrackCodec {
@@ -89,7 +90,7 @@ impl TrackCodec {
             Self::Hevc => Some(VideoCodec::Hevc),
             Self::Vp9 => Some(VideoCodec::Vp9),
             Self::Av1 => Some(VideoCodec::Av1),
-            Self::Aac | Self::Opus => None,
+            Self::Aac | Self::Opus | Self::Mp3 => None,
         }
     }
 
@@ -97,6 +98,7 @@ impl TrackCodec {
         match self {
             Self::Aac => Some(AudioCodec::Aac),
             Self::Opus => Some(AudioCodec::Opus),
+            Self::Mp3 => Some(AudioCodec::Mp3),
             _ => None,
         }
     }
