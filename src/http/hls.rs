@@ -223,7 +223,10 @@ mod tests {
     #[test]
     fn a_live_has_a_picture_and_sound_alone_beside_its_renditions() {
         for (path, expected) in [
-            ("/live/p/index.m3u8", Some(Wanted::Hls(Target::Multivariant))),
+            (
+                "/live/p/index.m3u8",
+                Some(Wanted::Hls(Target::Multivariant)),
+            ),
             ("/live/p/audio.m3u8", Some(Wanted::SoundAlone)),
             ("/live/p/poster.jpg", Some(Wanted::Poster)),
             ("/live/p/poster.png", None),

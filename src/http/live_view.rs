@@ -8,7 +8,7 @@ use crate::base::UserId;
 use crate::hls::Variant;
 use crate::live::{LadderView, LiveView, NoLadder, RungState};
 use crate::posts;
-use crate::store::{EndReason, PublishSession, Run, RunState, WholeRecording};
+use crate::store::{EndReason, Live, LiveStatus, PublishSession, Run, RunState, WholeRecording};
 
 /// For whose eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,13 @@ pub(super) fn shown(
     if let Some(author) = &mut post.author {
         author.profile_picture = links.media(author.profile_picture.as_deref());
     }
-    let renditions = renditions(links, &live, &view.ladder, view.source.as_ref(), view.recording.as_ref());
+    let renditions = renditions(
+        links,
+        &live,
+        &view.ladder,
+        view.source.as_ref(),
+        view.recording.as_ref(),
+    );
     let poster = poster(links, &live, view.recording.as_ref());
     let ladder = (detail == Detail::Owner).then(|| ladder(&view.ladder));
     let recording = view
@@ -73,7 +79,7 @@ pub(super) fn shown(
 /// the rows have it. `state`: see [`RungState`].
 fn renditions(
     links: &Links,
-    live: &posts::Live,
+    live: &Live,
     ladder: &LadderView,
     source: Option<&Variant>,
     recording: Option<&WholeRecording>,
@@ -101,7 +107,14 @@ fn renditions(
     let shown = |(name, state, variant): &(String, &str, Option<Variant>)| {
         let own = runs.iter().filter(|run| run.rendition == *name);
         let longest = own.max_by_key(|run| run.duration);
-        rendition(links, &live.playback_id, name, state, variant.as_ref(), longest)
+        rendition(
+            links,
+            &live.playback_id,
+            name,
+            state,
+            variant.as_ref(),
+            longest,
+        )
     };
     names.iter().map(shown).collect()
 }
@@ -118,12 +131,17 @@ fn rendition(
     let side = |now: Option<u32>, row: Option<i64>| now.map(i64::from).or(row);
     let codecs = variant.map_or("", |variant| variant.codecs.as_str());
     let told = |prefixes: &[(&str, &'static str)]| {
-        let known = prefixes.iter().find(|(prefix, _)| {
-            codecs.split(',').any(|codec| codec.starts_with(prefix))
-        });
+        let known = prefixes
+            .iter()
+            .find(|(prefix, _)| codecs.split(',').any(|codec| codec.starts_with(prefix)));
         known.map(|(_, name)| (*name).to_owned())
     };
-    let video = told(&[("avc", "h264"), ("hvc", "hevc"), ("av01", "av1"), ("vp09", "vp9")]);
+    let video = told(&[
+        ("avc", "h264"),
+        ("hvc", "hevc"),
+        ("av01", "av1"),
+        ("vp09", "vp9"),
+    ]);
     let audio = told(&[("mp4a.40.34", "mp3"), ("mp4a", "aac"), ("opus", "opus")]);
     let number = run.filter(|run| run.state == RunState::Final);
     let number = number.and_then(|run| u32::try_from(run.number).ok());
@@ -140,14 +158,10 @@ fn rendition(
 }
 
 /// The newest picture of a live that runs, the recording's after the end; null before there is one.
-fn poster(
-    links: &Links,
-    live: &posts::Live,
-    recording: Option<&WholeRecording>,
-) -> Option<String> {
+fn poster(links: &Links, live: &Live, recording: Option<&WholeRecording>) -> Option<String> {
     let recording = recording?;
     if live.status == LiveStatus::Ended {
-        return recording_poster(links, live, recording);
+        return None;
     }
     let has_picture = |run: &Run| run.video_codec.is_some() && run.duration > Ticks::ZERO;
     let drawable = recording.runs.iter().any(has_picture);

@@ -15,8 +15,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use super::deps::Deps;
 use super::making::{Making, fitting};
 use super::room::{IdleCores, Room};
-use super::running::Running;
 use super::rungs::RungPlan;
+use super::running::Running;
 use super::shedding::Order;
 use super::standing::{NoLadder, Poster};
 use super::steps::Steps;
@@ -240,7 +240,7 @@ impl Ladder {
     }
 
     /// What is made of this run; and why not more.
-    async fn decide(&self, part: &Part) -> Result<(RungPlan, Option<NoLadder>), NoLadder> {
+    async fn decide(&mut self, part: &Part) -> Result<(RungPlan, Option<NoLadder>), NoLadder> {
         if !self.site.wanted {
             return Err(NoLadder::NotWanted);
         }
@@ -349,7 +349,9 @@ impl Ladder {
 
     /// This task was too slow for its source, which tells it nothing more: the rungs are away until the live has ended.
     async fn let_go(&mut self) {
-        tracing::error!("a ladder lagged behind its source; its rungs are away until the live ends");
+        tracing::error!(
+            "a ladder lagged behind its source; its rungs are away until the live ends"
+        );
         self.let_go = true;
         self.making = None;
         self.held = None;
@@ -374,7 +376,9 @@ impl Ladder {
             Close::Park => {
                 let within = Instant::now() + PARK_WITHIN;
                 if timeout_at(within, self.steps.park()).await.is_err() {
-                    tracing::error!("rungs could not be parked in time; the next start recovers them");
+                    tracing::error!(
+                        "rungs could not be parked in time; the next start recovers them"
+                    );
                 }
             }
         }
@@ -382,9 +386,12 @@ impl Ladder {
     }
 
     /// The mirrors know nothing of what came after they were let go: viewers get what rows and files say.
-    async fn replay_instead(&self) {
+    async fn replay_instead(&mut self) {
         let (deps, running) = (&self.site.deps, &self.site.running);
-        match running.replay(&deps.store, &self.site.growing.sending).await {
+        match running
+            .replay(&deps.store, &self.site.growing.sending)
+            .await
+        {
             Ok(view) => running.set_ladder(view),
             Err(error) => tracing::error!(%error, "the replay of a live's rungs cannot be read"),
         }
@@ -393,7 +400,9 @@ impl Ladder {
     /// What viewers and the API see.
     fn show(&self) {
         let child = self.making.as_ref().and_then(Making::view);
-        self.site.running.set_ladder(self.steps.view(self.decided, child));
+        self.site
+            .running
+            .set_ladder(self.steps.view(self.decided, child));
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) struct Making {
     /// Since when the present child takes frames.
     child_since: Option<Instant>,
     refused: bool,
+    counted_cpu: Duration,
     progress: Progress,
 }
 
@@ -113,11 +114,7 @@ impl Making {
                 let mut others = child.clone();
                 others.pictures.remove(at);
                 // With no other encoder, the decode would be saved too; only the encoder is asked for.
-                let decode = if others.pictures.is_empty() {
-                    0.5
-                } else {
-                    1.0
-                };
+                let decode = if others.pictures.is_empty() { 0.5 } else { 1.0 };
                 (whole - cost_cores(&others, rate)) * decode
             })
             .collect();
@@ -134,6 +131,7 @@ impl Making {
             began: Instant::now(),
             child_since: None,
             refused: false,
+            counted_cpu: Duration::ZERO,
             progress: Progress::default(),
             plan,
         }
@@ -234,7 +232,9 @@ impl Making {
         let pictures = progress.pictures.iter().enumerate();
         let active = pictures.filter(|(at, _)| self.shedding.is_active(*at));
         let newest = active.map(|(_, newest)| newest);
-        let outs = newest.chain(&progress.sounds).map(|out| out.unwrap_or(from));
+        let outs = newest
+            .chain(&progress.sounds)
+            .map(|out| out.unwrap_or(from));
         let slowest = outs.min().unwrap_or(fed);
         seconds(fed - slowest)
     }
@@ -245,6 +245,7 @@ impl Making {
         let refused = std::mem::take(&mut self.refused);
         let lag = self.lag().max(self.transcoder.waiting());
         metrics::histogram!("griot_ladder_lag_seconds").record(lag.as_secs_f64());
+        self.count_cpu();
         if since.elapsed() < warm_up && !refused {
             return None;
         }
@@ -259,10 +260,12 @@ impl Making {
         match order? {
             Order::Shed(picture) => {
                 self.transcoder.set_active(picture, false);
+                metrics::gauge!("griot_ladder_rungs_shed").increment(1.0);
                 self.tell("shed", picture, lag);
             }
             Order::TakeBack(picture) => {
                 self.transcoder.set_active(picture, true);
+                metrics::gauge!("griot_ladder_rungs_shed").decrement(1.0);
                 // It has everything yet to make.
                 self.progress.pictures[picture] = self.progress.fed;
                 self.tell("taken_back", picture, lag);
@@ -274,6 +277,17 @@ impl Making {
             }
         }
         order
+    }
+
+    fn count_cpu(&mut self) {
+        let Some((cpu_s, _)) = self.transcoder.usage() else {
+            return;
+        };
+        let now = Duration::try_from_secs_f64(cpu_s).unwrap_or_default();
+        let more = now.saturating_sub(self.counted_cpu);
+        self.counted_cpu = now.max(self.counted_cpu);
+        let more_ms = u64::try_from(more.as_millis()).unwrap_or(0);
+        metrics::counter!("griot_ladder_cpu_milliseconds_total").increment(more_ms);
     }
 
     fn tell(&self, to: &'static str, picture: usize, lag: Duration) {
@@ -297,6 +311,8 @@ impl Making {
 
 impl Drop for Making {
     fn drop(&mut self) {
+        let shed = u32::try_from(self.shedding.shed()).unwrap_or(u32::MAX);
+        metrics::gauge!("griot_ladder_rungs_shed").decrement(f64::from(shed));
         metrics::gauge!("griot_ladders").decrement(1.0);
     }
 }

@@ -96,7 +96,9 @@ impl Lives {
         };
         let (mut growing, written) =
             Growing::resume(self.plan(live.id), &recording, survived).await?;
-        let steps = self.resume_rungs(live.id, &mut growing, &recording, survived).await;
+        let steps = self
+            .resume_rungs(live.id, &mut growing, &recording, survived)
+            .await;
         let mut live = live.clone();
         live.last_media_at = live.last_media_at.max(written);
         let state = next(State::Live, Happening::Restart);
@@ -172,7 +174,9 @@ impl Lives {
                 return Ok(note_finished(deps, id, &Ok(false)).await);
             }
         };
-        let mut steps = self.resume_rungs(live, &mut growing, &whole, survived).await;
+        let mut steps = self
+            .resume_rungs(live, &mut growing, &whole, survived)
+            .await;
         let finished = growing.finish().await;
         let saved = note_finished(deps, id, &finished).await;
         let (store, sending) = (deps.store.clone(), self.sending.clone());

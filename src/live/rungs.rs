@@ -201,7 +201,10 @@ mod tests {
     use crate::av::VideoConfig;
     use bytes::Bytes;
 
-    fn source(video: Option<(VideoCodec, u32, u32)>, audio: Option<(AudioCodec, u32, u8)>) -> TrackSet {
+    fn source(
+        video: Option<(VideoCodec, u32, u32)>,
+        audio: Option<(AudioCodec, u32, u8)>,
+    ) -> TrackSet {
         TrackSet {
             video: video.map(|(codec, width, height)| VideoConfig {
                 codec,
@@ -294,7 +297,11 @@ mod tests {
         assert_eq!(told(&sound), [("audio", None, Some(Feed::Encoder(0)))]);
         let pictures = plan(&source(Some((VideoCodec::H264, 854, 480)), None));
         assert_eq!(told(&pictures), [("360p", Some(Feed::Encoder(0)), None)]);
-        assert!(plan(&source(Some((VideoCodec::H264, 320, 180)), None)).rungs.is_empty());
+        assert!(
+            plan(&source(Some((VideoCodec::H264, 320, 180)), None))
+                .rungs
+                .is_empty()
+        );
     }
 
     #[test]

@@ -108,14 +108,22 @@ impl Shedding {
     }
 
     fn dearest_active(&self) -> Option<usize> {
-        let active = self.encoders.iter().enumerate().filter(|(_, one)| one.active);
+        let active = self
+            .encoders
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| one.active);
         active
             .max_by(|(_, one), (_, other)| one.cost.total_cmp(&other.cost))
             .map(|(at, _)| at)
     }
 
     fn cheapest_shed(&self) -> Option<usize> {
-        let shed = self.encoders.iter().enumerate().filter(|(_, one)| !one.active);
+        let shed = self
+            .encoders
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| !one.active);
         shed.min_by(|(_, one), (_, other)| one.cost.total_cmp(&other.cost))
             .map(|(at, _)| at)
     }
@@ -257,7 +265,11 @@ mod tests {
         let mut bench = Bench::new(&[0.6, 0.3]);
         bench.see(5, 2_000, Some(0.0));
         assert_eq!(bench.state.shed(), 2);
-        assert_eq!(bench.see(60, 300, Some(0.3)), [], "no room for 0.3 and a quarter");
+        assert_eq!(
+            bench.see(60, 300, Some(0.3)),
+            [],
+            "no room for 0.3 and a quarter"
+        );
         let back = bench.see(60, 300, Some(1.0));
         assert_eq!(back, [(0, Order::TakeBack(1)), (20, Order::TakeBack(0))]);
         assert_eq!(bench.state.shed(), 0);
@@ -267,17 +279,13 @@ mod tests {
     fn each_try_that_fails_doubles_the_patience_and_one_that_holds_restores_it() {
         let mut bench = Bench::new(&[0.3]);
         bench.see(2, 2_000, None);
-        let mut waits = Vec::new();
-        for _ in 0..7 {
-            let back = bench.see(700, 300, None);
-            waits.push(back[0].0);
-            // Took back and held for long: undo what the long look has restored.
-            bench.state.tried_at = Some(bench.now);
-            bench.state.patience = PATIENCE * 2_u32.pow(u32::try_from(waits.len()).unwrap() - 1);
+        for wait in [20, 40, 80, 160, 320, 640, 640] {
+            let back = bench.see(wait + 1, 300, None);
+            assert_eq!(back, [(wait, Order::TakeBack(0))]);
             bench.see(5, 2_000, None);
         }
-        assert_eq!(waits, [20, 40, 80, 160, 320, 640, 640]);
-        bench.see(700, 300, None);
+        let held = bench.see(640 + 62, 300, None);
+        assert_eq!(held, [(640, Order::TakeBack(0))]);
         assert_eq!(bench.state.patience, PATIENCE);
     }
 

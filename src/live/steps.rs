@@ -79,7 +79,7 @@ impl Steps {
             let at = known.unwrap_or_else(|| self.add(site, source, plan, rung));
             let step = &mut self.steps[at];
             if known.is_some() {
-                step.mirror.replan(mirror_plan(source, plan, rung)).await;
+                step.mirror.replan(mirror_plan(source, plan, rung));
             }
             step.planned = true;
             step.picture = rung.picture;
@@ -133,40 +133,46 @@ impl Steps {
     pub(super) async fn beat(&mut self, beat: &Beat) {
         self.line.hear(beat);
         for step in &mut self.steps {
-            step.note(step.mirror.beat(beat).await);
+            let done = step.mirror.beat(beat).await;
+            step.note(done);
         }
     }
 
     /// What the child made so far is all that it will make of what it was fed.
     pub(super) async fn settle(&mut self) {
         for step in &mut self.steps {
-            step.note(step.mirror.settle().await);
+            let done = step.mirror.settle().await;
+            step.note(done);
         }
     }
 
     pub(super) async fn picture_config(&mut self, picture: usize, config: CodecConfig) {
         for step in self.fed_pictures(picture) {
-            step.note(step.mirror.config(config.clone()).await);
+            let done = step.mirror.config(config.clone()).await;
+            step.note(done);
         }
     }
 
     pub(super) async fn picture(&mut self, picture: usize, frame: Frame) {
         for step in self.fed_pictures(picture) {
             step.begun = true;
-            step.note(step.mirror.frame(frame.clone()).await);
+            let done = step.mirror.frame(frame.clone()).await;
+            step.note(done);
         }
     }
 
     pub(super) async fn sound_config(&mut self, sound: usize, config: CodecConfig) {
         for step in self.fed_sounds(sound) {
-            step.note(step.mirror.config(config.clone()).await);
+            let done = step.mirror.config(config.clone()).await;
+            step.note(done);
         }
     }
 
     pub(super) async fn sound(&mut self, sound: usize, frame: Frame) {
         for step in self.fed_sounds(sound) {
             step.begun |= step.picture.is_none_or(|feed| feed == Feed::Source);
-            step.note(step.mirror.frame(frame.clone()).await);
+            let done = step.mirror.frame(frame.clone()).await;
+            step.note(done);
         }
     }
 
@@ -224,7 +230,8 @@ impl Steps {
     /// The server stops: what is whole is made durable.
     pub(super) async fn park(&mut self) {
         for step in &mut self.steps {
-            step.note(step.mirror.park().await);
+            let done = step.mirror.park().await;
+            step.note(done);
         }
     }
 

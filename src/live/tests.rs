@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Actor, Closing, Config, Deps, LadderWish, LiveError, Lives, Media, Publisher, StartLive};
+use super::{
+    Actor, Closing, Config, Deps, LadderWish, LiveError, Lives, Media, Publisher, StartLive,
+};
 use super::{PublishRefusal, PublishRequest, SessionEnd};
 use crate::accounts::{Accounts, NewAccount, PasswordCost};
 use crate::av::{

@@ -16,8 +16,7 @@ const REST_MOST: Duration = Duration::from_secs(30);
 /// A child that ran so long did not end because of what it is fed: the rest begins anew.
 const RAN_WELL: Duration = Duration::from_secs(30);
 
-type Starting =
-    Pin<Box<dyn Future<Output = Result<(LadderIn, LadderOut), PipelineError>> + Send>>;
+type Starting = Pin<Box<dyn Future<Output = Result<(LadderIn, LadderOut), PipelineError>> + Send>>;
 
 /// Starts children of one plan, one at a time.
 pub(super) struct Transcoder {
@@ -141,11 +140,6 @@ impl Transcoder {
     pub(super) fn give_up(&mut self) {
         self.leave();
         self.state = State::Resting(Instant::now() + REST_MOST);
-    }
-
-    /// Ends the child at once, and none follows.
-    pub(super) fn kill(&mut self) {
-        self.leave();
     }
 
     fn leave(&mut self) {

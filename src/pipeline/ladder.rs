@@ -54,7 +54,9 @@ impl Ladder {
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         if rungs.is_empty() || rungs.len() > Transcode::MAX_RUNGS {
             let most = Transcode::MAX_RUNGS;
-            return Err(format!("it needs one [[rung]] at least, and {most} at most"));
+            return Err(format!(
+                "it needs one [[rung]] at least, and {most} at most"
+            ));
         }
         for (at, rung) in rungs.iter().enumerate() {
             let wrong = rung.wrong().or_else(|| {
@@ -279,8 +281,14 @@ mod tests {
             (rung("270p", 27, 400, 64), "short_side"),
             (rung("270p", 270, 400, 640), "audio_kbps"),
             (rung("voice", 0, 400, 64), "sound alone"),
-            (rung("180p", 180, 400, 64) + &rung("270p", 270, 800, 64), "largest"),
-            (rung("a", 270, 400, 64) + &rung("b", 270, 800, 64), "largest"),
+            (
+                rung("180p", 180, 400, 64) + &rung("270p", 270, 800, 64),
+                "largest",
+            ),
+            (
+                rung("a", 270, 400, 64) + &rung("b", 270, 800, 64),
+                "largest",
+            ),
             (rung("a", 270, 400, 64) + &rung("a", 180, 200, 64), "taken"),
         ] {
             let error = Ladder::parse(&table).unwrap_err();

@@ -261,7 +261,9 @@ pub(super) fn roles(text: &str) -> Result<Vec<Role>, String> {
         "user" => Ok(Role::User),
         "ambassador" => Ok(Role::Ambassador),
         "admin" => Ok(Role::Admin),
-        _ => Err(format!("`{text}` is neither `user`, `ambassador` nor `admin`")),
+        _ => Err(format!(
+            "`{text}` is neither `user`, `ambassador` nor `admin`"
+        )),
     };
     text.split(',').map(str::trim).map(role).collect()
 }
