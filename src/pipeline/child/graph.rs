@@ -87,6 +87,7 @@ mod tests {
     /// A second of test picture or sound through the graph; the buffers that came out.
     fn run(graph: Graph, source: &str) -> usize {
         gst::init().unwrap();
+        super::super::scaler::register().unwrap();
         let bin = graph.load().unwrap_or_else(|error| panic!("{error:?}"));
         let pipeline = gst::Pipeline::new();
         let source = gst::parse::bin_from_description(source, true).unwrap();

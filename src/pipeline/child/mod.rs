@@ -17,6 +17,8 @@ mod pictures;
 mod probe;
 mod reorder;
 mod sandbox;
+mod scale;
+mod scaler;
 mod source;
 mod streams;
 mod transcode;
