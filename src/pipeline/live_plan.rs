@@ -55,6 +55,8 @@ pub(super) struct SourceVideo {
 pub(super) struct SourceAudio {
     pub(super) track: Track,
     pub(super) channels: u8,
+    /// Samples in a frame of constant length; see [`AudioConfig::frame_samples`].
+    pub(super) frame_samples: u32,
 }
 
 /// The number of the source's picture among a ladder's streams, …
@@ -120,6 +122,7 @@ impl LivePlan {
                 timescale: audio.timescale().get(),
             },
             channels: audio.channels,
+            frame_samples: audio.frame_samples,
         });
         LadderTask {
             video,
@@ -142,28 +145,39 @@ impl LadderTask {
 /// bench (`script/bench-ladder`): good for a decision whether a ladder fits, not for accounts.
 #[must_use]
 pub fn cost_cores(plan: &LivePlan, frame_rate: f64) -> f64 {
-    let megapixels = |width: u32, height: u32| f64::from(width) * f64::from(height) / 1e6;
-    let decode = plan.video.as_ref().map_or(0.0, |video| {
-        let each = match video.codec {
-            VideoCodec::H264 => DECODE_H264,
-            VideoCodec::Hevc | VideoCodec::Vp9 => DECODE_LATER,
-            VideoCodec::Av1 => DECODE_AV1,
-        };
-        // Without a rung only key frames are decoded, for the stills.
-        let rate = if plan.pictures.is_empty() {
-            1.0
-        } else {
-            frame_rate
-        };
-        megapixels(video.width, video.height) * rate * each
-    });
-    let pictures: f64 = plan
-        .pictures
-        .iter()
-        .map(|rung| megapixels(rung.width, rung.height))
-        .sum();
+    // Without a rung only key frames are decoded, for the stills.
+    let decoded = if plan.pictures.is_empty() {
+        1.0
+    } else {
+        frame_rate
+    };
+    let video = plan.video.as_ref();
+    let decode = video.map_or(0.0, |video| decode_cores(video, decoded));
+    let pictures = plan.pictures.iter();
+    let pictures: f64 = pictures.map(|rung| encode_cores(rung, frame_rate)).sum();
     let sounds: f64 = plan.sounds.iter().map(|_| SOUND).sum();
-    decode + pictures * frame_rate * ENCODE + sounds
+    decode + pictures + sounds
+}
+
+/// The share of decoding in [`cost_cores`].
+#[must_use]
+pub fn decode_cores(video: &VideoConfig, frame_rate: f64) -> f64 {
+    let each = match video.codec {
+        VideoCodec::H264 => DECODE_H264,
+        VideoCodec::Hevc | VideoCodec::Vp9 => DECODE_LATER,
+        VideoCodec::Av1 => DECODE_AV1,
+    };
+    megapixels(video.width, video.height) * frame_rate * each
+}
+
+/// The share of one encoder, scaling included.
+#[must_use]
+pub fn encode_cores(rung: &VideoRung, frame_rate: f64) -> f64 {
+    megapixels(rung.width, rung.height) * frame_rate * ENCODE
+}
+
+fn megapixels(width: u32, height: u32) -> f64 {
+    f64::from(width) * f64::from(height) / 1e6
 }
 
 /// Cores for each megapixel a second of a decode, …

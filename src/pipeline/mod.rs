@@ -9,6 +9,7 @@
 
 pub mod child;
 mod error;
+mod feed;
 mod host;
 mod interleave;
 mod ladder;
@@ -25,7 +26,7 @@ pub use error::{PipelineError, Refusal};
 pub use host::{Config, Host};
 pub use ladder::{Ladder, LadderRung};
 pub use live_ladder::{Behind, LadderIn, LadderOut, LadderOutput};
-pub use live_plan::{LivePlan, Stills, cost_cores};
+pub use live_plan::{LivePlan, Stills, cost_cores, decode_cores, encode_cores};
 pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung};
 pub use plugins::Missing;
 pub use report::{AudioStream, Container, ProbeReport, VideoStream};
