@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::links::{Links, SOURCE};
+use super::renditions;
 use crate::av::{Ticks, Timescale};
 use crate::base::UserId;
-use crate::hls::Variant;
-use crate::live::{LadderView, LiveView, NoLadder, RungState};
+use crate::live::{LadderView, LiveView, NoLadder};
 use crate::posts;
 use crate::store::{EndReason, Live, LiveStatus, PublishSession, Run, RunState, WholeRecording};
 
@@ -34,7 +34,7 @@ pub(super) fn shown(
     if let Some(author) = &mut post.author {
         author.profile_picture = links.media(author.profile_picture.as_deref());
     }
-    let renditions = renditions(
+    let renditions = renditions::shown(
         links,
         &live,
         &view.ladder,
@@ -73,88 +73,6 @@ pub(super) fn shown(
         shown.insert("ladder".to_owned(), ladder);
     }
     shown
-}
-
-/// What there is to play, best first, the encoder's own at the head: while the live runs as it stands, after its end as
-/// the rows have it. `state`: see [`RungState`].
-fn renditions(
-    links: &Links,
-    live: &Live,
-    ladder: &LadderView,
-    source: Option<&Variant>,
-    recording: Option<&WholeRecording>,
-) -> Vec<Value> {
-    let runs = recording.map_or(&[][..], |recording| &recording.runs);
-    let is_over = live.status == LiveStatus::Ended;
-    let mut names: Vec<(String, &str, Option<Variant>)> = Vec::new();
-    if source.is_some() || runs.iter().any(|run| run.rendition == SOURCE) {
-        let state = match (is_over, source) {
-            (true, _) => RungState::Ended,
-            (false, Some(_)) => RungState::Live,
-            (false, None) => RungState::Planned,
-        };
-        names.push((SOURCE.to_owned(), state.as_str(), source.cloned()));
-    }
-    for rung in &ladder.rungs {
-        let name = rung.reader.name().to_owned();
-        names.push((name, rung.state.as_str(), rung.reader.variant()));
-    }
-    for run in runs {
-        if !names.iter().any(|(name, ..)| *name == run.rendition) {
-            names.push((run.rendition.clone(), RungState::Ended.as_str(), None));
-        }
-    }
-    let shown = |(name, state, variant): &(String, &str, Option<Variant>)| {
-        let own = runs.iter().filter(|run| run.rendition == *name);
-        let longest = own.max_by_key(|run| run.duration);
-        rendition(
-            links,
-            &live.playback_id,
-            name,
-            state,
-            variant.as_ref(),
-            longest,
-        )
-    };
-    names.iter().map(shown).collect()
-}
-
-fn rendition(
-    links: &Links,
-    playback_id: &str,
-    name: &str,
-    state: &str,
-    variant: Option<&Variant>,
-    run: Option<&Run>,
-) -> Value {
-    let size = variant.and_then(|variant| variant.resolution);
-    let side = |now: Option<u32>, row: Option<i64>| now.map(i64::from).or(row);
-    let codecs = variant.map_or("", |variant| variant.codecs.as_str());
-    let told = |prefixes: &[(&str, &'static str)]| {
-        let known = prefixes
-            .iter()
-            .find(|(prefix, _)| codecs.split(',').any(|codec| codec.starts_with(prefix)));
-        known.map(|(_, name)| (*name).to_owned())
-    };
-    let video = told(&[
-        ("avc", "h264"),
-        ("hvc", "hevc"),
-        ("av01", "av1"),
-        ("vp09", "vp9"),
-    ]);
-    let audio = told(&[("mp4a.40.34", "mp3"), ("mp4a", "aac"), ("opus", "opus")]);
-    let number = run.filter(|run| run.state == RunState::Final);
-    let number = number.and_then(|run| u32::try_from(run.number).ok());
-    json!({
-        "name": name,
-        "state": state,
-        "width": side(size.map(|(width, _)| width), run.and_then(|run| run.width)),
-        "height": side(size.map(|(_, height)| height), run.and_then(|run| run.height)),
-        "video_codec": run.and_then(|run| run.video_codec.clone()).or(video),
-        "audio_codec": run.and_then(|run| run.audio_codec.clone()).or(audio),
-        "bandwidth": variant.map(|variant| variant.bandwidth),
-        "mp4_url": number.map(|number| links.mp4(playback_id, name, number)),
-    })
 }
 
 /// The newest picture of a live that runs, the recording's after the end; null before there is one.

@@ -34,6 +34,7 @@ mod pages;
 mod poster;
 mod range;
 mod recordings;
+mod renditions;
 mod router;
 mod server;
 mod taken;

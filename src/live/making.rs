@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::config::LadderWish;
+use super::config::{Config, LadderWish};
 use super::ladder::Site;
-use super::room::Place;
+use super::room::{Place, Room};
 use super::rungs::RungPlan;
 use super::shedding::{Measure, Order, Shedding, next};
 use super::standing::{ChildView, NoLadder};
 use super::transcoder::{Heard, Transcoder};
-use crate::av::{Frame, Ticks, Timescale, TrackKind, TrackSet};
-use crate::pipeline::{LadderOutput, LivePlan, Stills, cost_cores};
+use crate::av::{Frame, Ticks, Timescale, TrackKind, TrackSet, VideoCodec, VideoConfig};
+use crate::pipeline::{LadderOutput, LivePlan, Stills, cost_cores, encode_cores};
 
 /// From one poster to the next.
 const STILLS_EVERY: Duration = Duration::from_secs(10);
@@ -63,6 +64,30 @@ pub(super) fn fitting(
     Err(NoLadder::NoRoom)
 }
 
+/// How many ladders of usual 1080p lives `auto` makes whole on this machine.
+#[must_use]
+pub fn ladders_that_fit(config: &Config) -> f64 {
+    let video = VideoConfig {
+        codec: VideoCodec::H264,
+        width: 1_920,
+        height: 1_080,
+        record: Bytes::new(),
+        codecs: String::new(),
+    };
+    let tracks = TrackSet {
+        video: Some(video),
+        audio: None,
+    };
+    let plan = RungPlan::of(
+        &config.ladder_table,
+        &tracks,
+        (30, 1),
+        LivePlan::MAX_PICTURES,
+    );
+    let cost = cost_cores(&live_plan(&tracks, &plan), 30.0);
+    (Room::of_machine().free() / cost.max(f64::EPSILON)).floor()
+}
+
 fn per_second((frames, seconds): (u32, u32)) -> f64 {
     f64::from(frames) / f64::from(seconds.max(1))
 }
@@ -108,15 +133,10 @@ impl Making {
         let child = live_plan(tracks, &plan);
         let rate = per_second(frame_rate);
         let whole = cost_cores(&child, rate);
-        // What would be saved without it.
-        let costs: Vec<f64> = (0..child.pictures.len())
-            .map(|at| {
-                let mut others = child.clone();
-                others.pictures.remove(at);
-                // With no other encoder, the decode would be saved too; only the encoder is asked for.
-                let decode = if others.pictures.is_empty() { 0.5 } else { 1.0 };
-                (whole - cost_cores(&others, rate)) * decode
-            })
+        let costs: Vec<f64> = child
+            .pictures
+            .iter()
+            .map(|picture| encode_cores(picture, rate))
             .collect();
         tracing::info!(
             rungs = ?plan.rungs.iter().map(|rung| rung.name.as_str()).collect::<Vec<_>>(),

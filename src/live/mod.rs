@@ -35,6 +35,7 @@ pub use deps::Deps;
 pub use doctor::{Finding, FindingCode, Numbers, Severity};
 pub use error::LiveError;
 pub use lives::{Actor, LiveView, Lives, StartLive, StartedLive, StoppedLive};
+pub use making::ladders_that_fit;
 pub use playback::Playback;
 #[cfg(test)]
 pub(crate) use publisher::Listening;
