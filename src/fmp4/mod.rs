@@ -46,7 +46,7 @@ mod unpack;
 pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};
 pub use index::{IndexError, PartIndex, SegmentIndex};
-pub use init::{GROWING_HEADER, INIT_OFFSET, MDAT_OFFSET};
+pub use init::{GROWING_HEADER, INIT_OFFSET, MDAT_OFFSET, file_head, init_of};
 pub use mirror::{MirrorCounters, MirrorPackager, Mirrored, Origin};
 pub use outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 pub use packager::Packager;

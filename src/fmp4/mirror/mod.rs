@@ -156,6 +156,16 @@ impl MirrorPackager {
         self.source_rate = audio.map_or(Timescale::VIDEO, AudioConfig::timescale);
     }
 
+    /// Where tracks come from changes, between two of the source's runs: nothing may be pending.
+    pub fn set_origins(&mut self, picture: Option<Origin>, sound: Option<Origin>) {
+        (self.picture, self.sound) = (picture, sound);
+    }
+
+    /// What was handed out last could not be kept: what follows is lost up to a segment that begins with a key frame.
+    pub fn break_off(&mut self) {
+        self.waiting = true;
+    }
+
     /// What the rung's parts are made of that are handed out from now on.
     pub fn set_tracks(&mut self, tracks: TrackSet) {
         if let Some(audio) = &tracks.audio {
@@ -366,13 +376,8 @@ impl MirrorPackager {
         if self.picture.is_none() && self.sounds.is_empty() {
             return false;
         }
-        // What is kept back goes into the next part, if there is one.
-        let kept_back = if mark.ends && self.marks.len() == 1 {
-            0
-        } else {
-            KEPT_BACK
-        };
-        if !mark.has_sound || self.sounds.reaches(mark.sound_until - kept_back) {
+        // What the encoder keeps back goes into the next part.
+        if !mark.has_sound || self.sounds.reaches(mark.sound_until - KEPT_BACK) {
             return true;
         }
         let ahead = match self.picture {

@@ -376,7 +376,8 @@ proptest! {
         } else {
             let sounds = frames(&parts, TrackKind::Audio);
             let sent: Vec<Frame> = sent.into_iter().filter(|frame| frame.track == TrackKind::Audio).collect();
-            prop_assert_eq!(sounds, sent);
+            prop_assert!(sent.len() - sounds.len() <= 3);
+            prop_assert_eq!(&sounds[..], &sent[..sounds.len()]);
         }
         // A segment of the source that begins with a key frame is one of the rung that does.
         for (part, mirror) in source.iter().zip(&parts) {
@@ -398,7 +399,10 @@ proptest! {
         prop_assert_eq!(out.len(), parts.len(), "{:?}", rung.counters());
         assert_mirrors(&source, &parts);
         let sent: Vec<Frame> = sent.into_iter().filter(|frame| frame.track == TrackKind::Audio).collect();
-        prop_assert_eq!(frames(&parts, TrackKind::Audio), sent);
+        let came = frames(&parts, TrackKind::Audio);
+        // What the encoder has kept back when the last part left: less than 80 ms.
+        prop_assert!(sent.len() - came.len() <= 3);
+        prop_assert_eq!(&came[..], &sent[..came.len()]);
         if with_picture {
             prop_assert_eq!(frames(&parts, TrackKind::Video), frames(&source, TrackKind::Video));
         } else {
