@@ -74,6 +74,11 @@ impl Followers {
         self.0 = Some(followers);
     }
 
+    /// Nothing more will be told.
+    pub(super) fn leave(&mut self) {
+        self.0 = None;
+    }
+
     /// Tells the beat, which is made only where somebody hears it. Never waits: who is so far behind that the channel
     /// is full hears nothing more, which ends the ladder.
     pub(super) fn tell(&mut self, beat: impl FnOnce() -> Beat) {
