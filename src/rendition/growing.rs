@@ -157,15 +157,20 @@ impl Growing {
         )
     }
 
-    /// Tells `followers` every beat from now on; of a run that is open already, [`Growing::tracks`] tells. A full channel
-    /// never slows the live: its sender is dropped, which ends the ladder.
+    /// Tells `followers` every beat from now on, first of a run that is open already. A full channel never slows the
+    /// live: its sender is dropped, which ends the ladder.
     pub fn follow(&mut self, followers: mpsc::Sender<Beat>) {
         self.followers.set(followers);
+        if let Some(tracks) = self.tracks().cloned() {
+            self.followers.tell(|| Beat::Run {
+                tracks,
+                discontinuity: false,
+            });
+        }
     }
 
     /// What the frames of the run are that is open now.
-    #[must_use]
-    pub fn tracks(&self) -> Option<&TrackSet> {
+    fn tracks(&self) -> Option<&TrackSet> {
         self.run.as_ref().map(|packing| packing.run.tracks())
     }
 

@@ -113,8 +113,7 @@ impl Reader {
 }
 
 /// The names of a recording's rungs: all of its renditions but the source.
-#[must_use]
-pub fn rungs_of(recording: &WholeRecording) -> BTreeSet<String> {
+fn rungs_of(recording: &WholeRecording) -> BTreeSet<String> {
     let names = recording.runs.iter().map(|run| &run.rendition);
     names.filter(|name| *name != SOURCE).cloned().collect()
 }

@@ -392,13 +392,14 @@ impl Mirror {
         result
     }
 
-    /// What follows lies in another file of the source: in another one of the rung, too.
+    /// What follows lies in another file of the source: in another one of the rung, too. Without a discontinuity the source
+    /// goes on after a restart, and so does the rung if its frames are what they were.
     fn source_run(&mut self, tracks: TrackSet, discontinuity: bool) {
-        self.close_run();
-        self.source = tracks;
         if discontinuity {
+            self.close_run();
             self.window.discontinue();
         }
+        self.source = tracks;
         self.note_tracks();
     }
 

@@ -11,7 +11,7 @@ use super::beat::SourceLine;
 use super::error::RenditionError;
 use super::file::RunFile;
 use super::growing::GrowingPlan;
-use super::mirror::{From, Mirror, MirrorPlan};
+use super::mirror::{Mirror, MirrorPlan};
 use super::place::Place;
 use super::replay::{put_on_or_lose, variant};
 use super::resume::{Survived, lose_beyond, put_home};
@@ -19,7 +19,7 @@ use super::run::OpenRun;
 use super::shelf::{Source, Spot};
 use crate::base::blocking;
 use crate::fmp4::{self, GROWING_HEADER, MDAT_OFFSET, MirrorPackager, SegmentIndex};
-use crate::hls::{self, SegmentMeta};
+use crate::hls::SegmentMeta;
 use crate::store::{Run, RunState, Segment, WholeRecording};
 
 /// A segment that a rung has.
@@ -223,31 +223,6 @@ impl Mirror {
             };
             offset += length;
             shelf.add_part(meta.msn, at, Some(spot), Bytes::new());
-        }
-    }
-}
-
-impl MirrorPlan {
-    /// What can be told of a rung by its rows alone: enough to finish it, or to take it up until it is planned again.
-    #[must_use]
-    pub fn left(rendition: &str, recording: &WholeRecording) -> Self {
-        let runs = runs_of(recording, rendition);
-        let estimate = variant(rendition, &runs).unwrap_or_else(|| hls::Variant {
-            uri: format!("{rendition}/index.m3u8"),
-            bandwidth: 0,
-            average_bandwidth: None,
-            codecs: String::new(),
-            resolution: None,
-            frame_rate: None,
-        });
-        let last = runs.last();
-        let has_picture = last.is_some_and(|run| run.video_codec.is_some());
-        let has_sound = last.is_some_and(|run| run.audio_codec.is_some());
-        Self {
-            rendition: rendition.to_owned(),
-            picture: has_picture.then_some(From::Encoder),
-            sound: has_sound.then_some(From::Encoder),
-            estimate,
         }
     }
 }

@@ -37,7 +37,7 @@ pub use beat::{Beat, SourceLine};
 pub use error::RenditionError;
 pub use file::FileRange;
 pub use growing::{Growing, GrowingPlan};
-pub use ladder::{drop_rungs, live_multivariant, rungs_of};
+pub use ladder::{drop_rungs, live_multivariant};
 pub use losing::Loss;
 pub use media::Media;
 pub use mirror::{From, Mirror, MirrorPlan};

@@ -16,6 +16,7 @@ use self::order::{Order, Rank};
 use self::sound::{KEPT_BACK, Sounds, until};
 use super::fragment::{self, Pending, PendingRun};
 use super::init::DEFAULT_VIDEO_DURATION;
+use super::silence::silence;
 use super::unpack::frames_of;
 use crate::av::{AudioConfig, Frame, Part, Sample, Ticks, Timescale, TrackKind, TrackSet};
 
@@ -61,6 +62,8 @@ pub struct MirrorCounters {
     pub unused: u64,
     /// Parts that were lost.
     pub lost: u64,
+    /// Silent frames, of parts that would have been empty.
+    pub silence: u64,
 }
 
 /// A part of the source that has no counterpart yet.
@@ -412,9 +415,9 @@ impl MirrorPackager {
             .as_ref()
             .and_then(|tracks| tracks.audio.as_ref());
         let default_duration = audio.map_or(0, |audio| audio.frame_samples);
-        let (base, sounds) = match self.sound {
+        let (mut base, mut sounds) = match self.sound {
             Some(Origin::Encoder) => {
-                // Each part of sound alone needs some, or it cannot be written.
+                // Each part of sound alone needs some, or it is empty.
                 let later = match self.picture {
                     None if mark.settled => self.marks.len(),
                     _ => 0,
@@ -424,6 +427,16 @@ impl MirrorPackager {
             }
             _ => (mark.sounds_base, std::mem::take(&mut mark.sounds)),
         };
+        if pictures.is_empty()
+            && sounds.is_empty()
+            && !self.waiting
+            && self.sound == Some(Origin::Encoder)
+            && let Some(silence) = audio.and_then(silence)
+        {
+            // A session's last sound may lie in a part of its own, and the encoder may have kept it back.
+            self.counters.silence += 1;
+            (base, sounds) = self.sounds.silent(mark.sound_until, silence);
+        }
         let independent = match self.picture {
             None => true,
             Some(_) => pictures.iter().any(|picture| picture.sample.key),

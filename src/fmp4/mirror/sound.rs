@@ -6,6 +6,7 @@ use super::MirrorCounters;
 use crate::av::{AudioConfig, Frame, Sample, Ticks, Timescale, TrackRun};
 use crate::fmp4::boxes::count;
 use crate::fmp4::fragment::Pending;
+use crate::fmp4::silence::Silence;
 
 /// Frames that wait for their part; more are dropped. A minute and more.
 const MOST: usize = 4_096;
@@ -130,6 +131,20 @@ impl Sounds {
             data: sound.data,
         });
         (base, pending.collect())
+    }
+
+    /// A frame of silence where there is none, as [`Sounds::take`] answers.
+    pub(super) fn silent(&mut self, until: i64, silence: Silence) -> (i64, Vec<Pending>) {
+        let start = self.end.unwrap_or_else(|| self.to_own(until)).max(0);
+        self.end = Some(start + silence.samples);
+        let sample = Sample {
+            size: count(silence.data.len()),
+            duration: super::ticks_u32(silence.samples),
+            composition_offset: 0,
+            key: true,
+        };
+        let data = silence.data;
+        (start, vec![Pending { sample, data }])
     }
 
     /// Drops what belongs to a part that is lost.
