@@ -85,11 +85,12 @@ pub(super) fn start(site: Site, steps: Steps) -> (LadderHandle, mpsc::Sender<Bea
     let (close, closing) = watch::channel(None);
     let tasks = site.deps.tasks.clone();
     let ladder = Ladder {
+        unplanned: false,
+        run: None,
         site,
         beats,
         closing,
         steps,
-        run: None,
         before_first_part: Vec::new(),
         held: None,
         decided: false,
@@ -108,7 +109,9 @@ struct Ladder {
     steps: Steps,
     /// The source's tracks.
     run: Option<TrackSet>,
-    /// A run has begun: what was told of it before its first part, by which the rungs are planned.
+    /// A run has begun whose rungs are planned by the first part that comes here.
+    unplanned: bool,
+    /// What was told of the run before that part.
     before_first_part: Vec<Beat>,
     /// Waits until a child takes frames, or has given what it had.
     held: Option<Beat>,
@@ -163,13 +166,14 @@ impl Ladder {
                     return;
                 }
                 self.run = Some(tracks.clone());
+                self.unplanned = true;
                 self.before_first_part = vec![beat];
             }
-            Beat::Session { .. } if !self.before_first_part.is_empty() => {
+            Beat::Session { .. } if self.unplanned => {
                 self.before_first_part.push(beat);
             }
             Beat::Part { part, .. } => {
-                if !self.before_first_part.is_empty() {
+                if std::mem::take(&mut self.unplanned) {
                     self.plan(part).await;
                     for beat in std::mem::take(&mut self.before_first_part) {
                         self.steps.beat(&beat).await;
