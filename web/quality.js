@@ -170,6 +170,17 @@ export class Quality {
     return true;
   }
 
+  /** The measurement took too long, or broke. */
+  probeFailed(now) {
+    this.#restUntil = now + this.#rest;
+    this.#rest = Math.min(REST_MOST_S, this.#rest * 2);
+  }
+
+  /** Whether it has fallen below the best that there is. */
+  isLow(levels) {
+    return this.wish === 'auto' && !this.saver && this.#level >= 0 && this.#level < levels.length - 1;
+  }
+
   /** Whether not even the least picture plays: then sound alone is better. */
   tooWeak(levels, now) {
     if (levels.length === 0 || this.#level !== this.#alive(levels, now)[0]) return false;
