@@ -153,6 +153,9 @@ export class Quality {
     if (this.wish !== 'auto' || this.saver || now < this.#restUntil || now - this.#probed < PROBE_EVERY_S) return null;
     const above = this.#alive(levels, now).filter((index) => index > this.#level);
     if (above.length === 0) return null;
+    // What plays tells enough of a link that it nearly fills; measuring would take what it needs.
+    const rate = this.link.rate();
+    if (rate !== null && rate < rateOf(levels[above[0]]) * HOLDS) return null;
     this.#probed = now;
     return above[0];
   }
