@@ -145,7 +145,10 @@ export class Source {
     this.quality.saver = saver;
     this.#switchTo({ alone: wish === 'sound', segments: this.#segments });
     // What is buffered goes: who chooses wants to see it now, wherever he seeks.
-    if (this.#hls && !this.#alone && this.levels().length > 0) this.#hls.currentLevel = -1;
+    if (this.#hls && !this.#alone && this.levels().length > 0) {
+      this.#fetchNow();
+      this.#hls.trigger(Hls.Events.BUFFER_FLUSHING, { startOffset: 0, endOffset: Infinity, type: null });
+    }
     this.#onchange();
   }
 
@@ -161,7 +164,7 @@ export class Source {
     this.#distance = null;
     this.#partTarget = null;
     this.#open(position);
-    if (plays) this.#video.play().catch(() => this.#onchange());
+    if (plays) this.#video.addEventListener('loadedmetadata', () => { this.#video.play().catch(() => this.#onchange()); }, { once: true, signal: this.#events.signal });
   }
 
   /** Goes to media time `time`; near the live edge that means the live edge. */

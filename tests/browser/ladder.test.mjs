@@ -113,7 +113,7 @@ async function assertSeeks(page, offset, from, to, what) {
 test('a link that becomes weak and strong again changes the quality and nothing else', async (t) => {
   const { page } = await playing('Par monts et par vaux');
   await pause(6);
-  await throttle(page, 330); // 180p takes about 250 with its sound, 270p about 500
+  await throttle(page, 420); // 180p takes some 250 with its sound and 60 of playlists, 270p more than 500
   await until('the least picture', 45, async () => (await shown(page)) === '180p');
   await pause(4); // what the fall cost
   const fallen = await read(page);
