@@ -18,7 +18,7 @@ pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
 /// The service of videos, whose finished files go `sending`'s way.
 pub(super) fn videos(settings: &Config, rooms: &Rooms, sending: &Sending) -> Videos {
     let config = video::Config {
-        originals: rooms.folder.join("originals"),
+        originals: rooms.originals(),
     };
     let host = settings.pipeline.host_in(&rooms.folder);
     Videos::new(

@@ -41,6 +41,8 @@ pub struct Config {
     pub silence: Option<Duration>,
     /// Replaces the address space of every kind, bytes.
     pub memory_bytes: Option<u64>,
+    /// Replaces the seconds of CPU of every kind.
+    pub cpu_s: Option<u64>,
 }
 
 impl Config {
@@ -55,6 +57,7 @@ impl Config {
             deadline: None,
             silence: None,
             memory_bytes: None,
+            cpu_s: None,
         }
     }
 }
@@ -234,6 +237,7 @@ impl Host {
             limits.deadline = config.deadline.unwrap_or(limits.deadline);
             limits.silence = config.silence.unwrap_or(limits.silence);
             limits.memory_bytes = config.memory_bytes.unwrap_or(limits.memory_bytes);
+            limits.cpu_s = config.cpu_s.unwrap_or(limits.cpu_s);
         }
         let task = Message::Task(Task {
             version: VERSION,

@@ -162,7 +162,6 @@ fn scripts_can_be_run() {
         "script/soak",
         "script/soak-objects",
         "script/soak-pipeline",
-        "script/bench-pipeline",
         "fixtures/media/make",
     ] {
         let mode = fs::metadata(root().join(script))

@@ -12,7 +12,8 @@ use griot::store::{Media, MediaState};
 use tempfile::TempDir;
 
 use crate::support::{
-    Bucket, FOUR_HOURS_MS, House, av_offset_s, bytes_of, clip, decode_errors, packets, probe, tool,
+    Bucket, FOUR_HOURS_MS, House, av_offset_between_s, av_offset_s, bytes_of, clip, decode_errors,
+    packets, probe, tool,
 };
 
 /// Pictures a second of the clip.
@@ -175,9 +176,13 @@ fn numbers(file: &Path, turn: &str) -> Vec<(f64, u32)> {
 
 /// The picture that is shown at a time is the one that the clip has there, or its neighbour.
 fn assert_numbers(file: &Path, turn: &str, behind: f64, what: &str) {
+    assert_numbers_at(&POSITIONS, file, turn, behind, what);
+}
+
+fn assert_numbers_at(positions: &[f64], file: &Path, turn: &str, behind: f64, what: &str) {
     let all = numbers(file, turn);
     let start = all.first().expect("pictures").0;
-    for at in POSITIONS {
+    for at in positions {
         let shown = all
             .iter()
             .rev()
@@ -240,14 +245,18 @@ async fn plays(house: &House, row: &Row, file: &Path) -> (Media, Arc<Video>) {
         );
     }
     if row.sound {
-        // A copy has a few pictures more than sound.
-        let mut offsets = av_offset_s(&all[0].mp4);
-        offsets.truncate(6);
-        assert!(offsets.len() >= 5, "{what}: {offsets:?}");
-        assert!(
-            offsets.iter().all(|offset| offset.abs() <= 0.04),
-            "{what}: {offsets:?}"
-        );
+        // The rendition of sound alone is on the clock of the pictures, too.
+        for sound in &all {
+            let what = format!("{what}, {}", sound.name);
+            let mut offsets = av_offset_between_s(&all[0].mp4, &sound.mp4);
+            // A copy has a few pictures more than sound.
+            offsets.truncate(6);
+            assert!(offsets.len() >= 5, "{what}: {offsets:?}");
+            assert!(
+                offsets.iter().all(|offset| offset.abs() <= 0.04),
+                "{what}: {offsets:?}"
+            );
+        }
     }
     let probed = probe(&all[0].mp4);
     let streams = probed["streams"].as_array().expect("streams");
@@ -332,6 +341,7 @@ async fn what_plays_as_it_is_goes_through_as_it_is() {
         },
         copied("mono", "mp4", "-c:v copy -ac 1 -c:a aac"),
         copied("index first", "mp4", "-c copy -movflags +faststart"),
+        copied("h264 and aac in matroska", "mkv", "-c copy"),
     ];
     all_play(&house, &rows).await;
     house.close().await;
@@ -369,6 +379,11 @@ async fn every_container_with_every_codec_becomes_h264() {
             "prores and pcm",
             "mov",
             "-c:v prores_ks -profile:v 1 -c:a pcm_s16le",
+        ),
+        row(
+            "hevc and flac in matroska",
+            "mkv",
+            "-c:v libx265 -preset ultrafast -x265-params log-level=error -c:a flac",
         ),
     ];
     all_play(&house, &rows).await;
@@ -520,7 +535,7 @@ async fn a_file_that_is_cut_behind_its_index_is_played_as_far_as_it_goes() {
     let whole = folder.path().join("whole.mp4");
     encode(&clip(), "-c copy -movflags +faststart", &whole);
     let bytes = std::fs::read(&whole).expect("the file");
-    for percent in [30_u32, 50, 70] {
+    for percent in [20_u32, 35, 50, 70, 90] {
         let cut = folder.path().join(format!("cut-{percent}.mp4"));
         let kept = bytes.len() * usize::try_from(percent).expect("small") / 100;
         std::fs::write(&cut, &bytes[..kept]).expect("room");
@@ -686,4 +701,146 @@ async fn a_large_picture_gets_rungs_a_poster_and_a_storyboard() {
         "the pictures are for others to remove: {left:?}"
     );
     house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_rung_shows_each_picture_at_its_time_the_largest_too() {
+    let (house, folder) = empty_house().await;
+    let file = folder.path().join("larger.mp4");
+    encode(
+        &clip(),
+        "-t 2 -vf scale=1440:810:flags=neighbor -c:v libx264 -preset ultrafast -g 60 -c:a copy",
+        &file,
+    );
+    let id = house.send(&file).await;
+    let media = house.when_complete(id).await;
+    let video = house.open(&media).await;
+    let text = String::from_utf8(video.multivariant().body.to_vec()).expect("text");
+    let listed: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let names = ["480p", "source", "720p", "360p"];
+    assert_eq!(
+        listed,
+        names.map(|name| format!("{name}/index.m3u8")),
+        "{text}"
+    );
+    let source = fetch(&video, "source", folder.path()).await;
+    for name in names.into_iter().chain(["audio"]) {
+        let rung = fetch(&video, name, folder.path()).await;
+        assert_eq!(decode_errors(&rung.mp4), "", "{name}");
+        assert_eq!(decode_errors(&rung.hls), "", "{name} by HLS");
+        if name != "audio" {
+            let positions = [0.1, 0.5, 0.9, 1.3, 1.8];
+            assert_numbers_at(&positions, &rung.mp4, "null", 0.0, name);
+            assert_numbers_at(&positions, &rung.hls, "null", 0.0, name);
+        }
+        let mut offsets = av_offset_between_s(&source.mp4, &rung.mp4);
+        offsets.truncate(2);
+        assert!(
+            offsets.len() == 2 && offsets.iter().all(|offset| offset.abs() <= 0.04),
+            "{name}: {offsets:?}"
+        );
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_that_pause_and_sound_that_comes_late_keep_their_times() {
+    let (house, folder) = empty_house().await;
+    // A picture at 0, 1, 2, 14 and 15 s, and no sound; as it is, and encoded anew.
+    for (name, codec) in [
+        ("pauses.mp4", "-c:v libx264 -preset ultrafast -g 1"),
+        ("pauses.webm", "-c:v libvpx -deadline realtime -cpu-used 8"),
+    ] {
+        let file = folder.path().join(name);
+        let options = format!(
+            "-t 16 -vf select='not(mod(n\\,30))',setpts='(N+11*gte(N\\,3))/TB' -fps_mode vfr -an {codec}"
+        );
+        encode(&clip(), &options, &file);
+        let sent = seconds_of(&file);
+        assert!(sent > 14.5, "{name} lasts {sent} s");
+        let id = house.send(&file).await;
+        let media = house.when_judged(id).await;
+        assert_eq!(media.state, MediaState::Ready, "{name}: {media:?}");
+        let made = media.duration.expect("a duration").0 as f64 / 90_000.0;
+        assert!((made - sent).abs() < 1.1, "{name}: {made} s of {sent} s");
+    }
+    // Half a minute of pictures before the first sound.
+    for (name, codec) in [
+        ("late.mp4", "-c:v libx264 -preset ultrafast -g 60 -c:a aac"),
+        (
+            "late.webm",
+            "-c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus",
+        ),
+    ] {
+        let file = folder.path().join(name);
+        let shown = file.to_str().expect("UTF-8");
+        let mut arguments = vec![
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=64x36:r=10:d=36",
+        ];
+        arguments.extend([
+            "-itsoffset",
+            "30",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=f=440:r=48000:d=6",
+        ]);
+        arguments.extend(["-map", "0:v", "-map", "1:a"]);
+        arguments.extend(codec.split_whitespace());
+        arguments.push(shown);
+        tool("ffmpeg", &arguments, None);
+        let id = house.send(&file).await;
+        let media = house.when_judged(id).await;
+        assert_eq!(media.state, MediaState::Ready, "{name}: {media:?}");
+        let video = house.open(&media).await;
+        let download = video
+            .rendition("source")
+            .expect("a rendition")
+            .download(0)
+            .expect("a file");
+        let made = folder.path().join(format!("{name}.made.mp4"));
+        std::fs::write(&made, bytes_of(&download.media).await).expect("room");
+        let loud = tool(
+            "ffmpeg",
+            &[
+                "-v",
+                "info",
+                "-nostdin",
+                "-i",
+                made.to_str().expect("UTF-8"),
+                "-map",
+                "0:a",
+                "-af",
+                "aresample=async=1:first_pts=0,silencedetect=n=-40dB:d=1,ametadata=print:file=-",
+                "-f",
+                "null",
+                "/dev/null",
+            ],
+            None,
+        );
+        let loud = String::from_utf8_lossy(&loud).into_owned();
+        let end = loud
+            .lines()
+            .find_map(|line| line.strip_prefix("lavfi.silence_end="));
+        let end: f64 = end
+            .unwrap_or_else(|| panic!("{name}: no silence before the sound: {loud}"))
+            .parse()
+            .expect("seconds");
+        assert!(
+            (end - 30.0).abs() < 0.1,
+            "{name}: the sound begins at {end} s"
+        );
+    }
+    house.close().await;
+}
+
+fn seconds_of(file: &Path) -> f64 {
+    let last = packets(file).video.into_iter().map(|packet| packet.pts_s);
+    last.fold(0.0, f64::max)
 }
