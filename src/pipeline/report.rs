@@ -128,10 +128,8 @@ impl ProbeReport {
     #[must_use]
     pub fn can_be_remuxed(&self) -> bool {
         let video = &self.video;
-        let container = matches!(
-            self.container,
-            Container::Mp4 | Container::QuickTime | Container::Matroska
-        );
+        // Matroska has no decoding times: those that are made up show B-frames late at the beginning.
+        let container = matches!(self.container, Container::Mp4 | Container::QuickTime);
         let as_it_is = video.codec == "h264"
             && video.plain_format
             && video.rotation == 0

@@ -16,6 +16,8 @@ use crate::support::{
     packets, probe, tool,
 };
 
+mod rungs;
+
 /// Pictures a second of the clip.
 const RATE: f64 = 30.0;
 /// Where numbers are read, seconds.
@@ -341,7 +343,6 @@ async fn what_plays_as_it_is_goes_through_as_it_is() {
         },
         copied("mono", "mp4", "-c:v copy -ac 1 -c:a aac"),
         copied("index first", "mp4", "-c copy -movflags +faststart"),
-        copied("h264 and aac in matroska", "mkv", "-c copy"),
     ];
     all_play(&house, &rows).await;
     house.close().await;
@@ -380,6 +381,7 @@ async fn every_container_with_every_codec_becomes_h264() {
             "mov",
             "-c:v prores_ks -profile:v 1 -c:a pcm_s16le",
         ),
+        row("h264 and aac in matroska", "mkv", "-c copy"),
         row(
             "hevc and flac in matroska",
             "mkv",
@@ -633,214 +635,4 @@ async fn where_it_was_filmed_is_in_no_object() {
 
 fn has(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_picture_gets_rungs_a_poster_and_a_storyboard() {
-    let (house, folder) = empty_house().await;
-    let file = folder.path().join("large.mp4");
-    encode(
-        &clip(),
-        "-vf scale=1280:720:flags=neighbor -c:v libx264 -preset ultrafast -g 60 -c:a copy",
-        &file,
-    );
-    let id = house.send(&file).await;
-    let media = house.when_complete(id).await;
-    let video = house.open(&media).await;
-    let text = String::from_utf8(video.multivariant().body.to_vec()).expect("text");
-    let listed: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    // What a weak link can play comes first.
-    assert_eq!(
-        listed,
-        ["480p/index.m3u8", "source/index.m3u8", "360p/index.m3u8"],
-        "{text}"
-    );
-    for (name, size) in [("480p", (854, 480)), ("360p", (640, 360))] {
-        let rung = fetch(&video, name, folder.path()).await;
-        let probed = probe(&rung.mp4);
-        assert_eq!(
-            (
-                probed["streams"][0]["width"].as_i64(),
-                probed["streams"][0]["height"].as_i64()
-            ),
-            (Some(size.0), Some(size.1))
-        );
-        assert_numbers(&rung.mp4, "null", 0.0, name);
-        let mut offsets = av_offset_s(&rung.mp4);
-        offsets.truncate(6);
-        assert!(
-            offsets.iter().all(|offset| offset.abs() <= 0.04),
-            "{name}: {offsets:?}"
-        );
-    }
-    let files = house.store.media_files(id).await.expect("rows");
-    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    assert_eq!(names, ["poster.jpg", "storyboard.jpg", "storyboard.vtt"]);
-    assert_eq!((files[0].width, files[0].height), (Some(1_280), Some(720)));
-    assert_eq!((files[1].width, files[1].height), (Some(960), Some(90)));
-    assert!(media.blurhash.is_some());
-    let runs = house
-        .store
-        .recording_of_media(id)
-        .await
-        .expect("rows")
-        .expect("a recording")
-        .runs;
-    let bytes: i64 = runs.iter().map(|run| run.bytes).sum::<i64>()
-        + files.iter().map(|file| file.bytes).sum::<i64>();
-    assert_eq!(media.bytes, bytes);
-
-    // Deleted: nothing of it stays, however often it is asked for.
-    for _ in 0..2 {
-        house.videos.remove(id).await.expect("it goes");
-    }
-    let left = house.everything().await;
-    assert_eq!(
-        left.len(),
-        3,
-        "the pictures are for others to remove: {left:?}"
-    );
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_rung_shows_each_picture_at_its_time_the_largest_too() {
-    let (house, folder) = empty_house().await;
-    let file = folder.path().join("larger.mp4");
-    encode(
-        &clip(),
-        "-t 2 -vf scale=1440:810:flags=neighbor -c:v libx264 -preset ultrafast -g 60 -c:a copy",
-        &file,
-    );
-    let id = house.send(&file).await;
-    let media = house.when_complete(id).await;
-    let video = house.open(&media).await;
-    let text = String::from_utf8(video.multivariant().body.to_vec()).expect("text");
-    let listed: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let names = ["480p", "source", "720p", "360p"];
-    assert_eq!(
-        listed,
-        names.map(|name| format!("{name}/index.m3u8")),
-        "{text}"
-    );
-    let source = fetch(&video, "source", folder.path()).await;
-    for name in names.into_iter().chain(["audio"]) {
-        let rung = fetch(&video, name, folder.path()).await;
-        assert_eq!(decode_errors(&rung.mp4), "", "{name}");
-        assert_eq!(decode_errors(&rung.hls), "", "{name} by HLS");
-        if name != "audio" {
-            let positions = [0.1, 0.5, 0.9, 1.3, 1.8];
-            assert_numbers_at(&positions, &rung.mp4, "null", 0.0, name);
-            assert_numbers_at(&positions, &rung.hls, "null", 0.0, name);
-        }
-        let mut offsets = av_offset_between_s(&source.mp4, &rung.mp4);
-        offsets.truncate(2);
-        assert!(
-            offsets.len() == 2 && offsets.iter().all(|offset| offset.abs() <= 0.04),
-            "{name}: {offsets:?}"
-        );
-    }
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pictures_that_pause_and_sound_that_comes_late_keep_their_times() {
-    let (house, folder) = empty_house().await;
-    // A picture at 0, 1, 2, 14 and 15 s, and no sound; as it is, and encoded anew.
-    for (name, codec) in [
-        ("pauses.mp4", "-c:v libx264 -preset ultrafast -g 1"),
-        ("pauses.webm", "-c:v libvpx -deadline realtime -cpu-used 8"),
-    ] {
-        let file = folder.path().join(name);
-        let options = format!(
-            "-t 16 -vf select='not(mod(n\\,30))',setpts='(N+11*gte(N\\,3))/TB' -fps_mode vfr -an {codec}"
-        );
-        encode(&clip(), &options, &file);
-        let sent = seconds_of(&file);
-        assert!(sent > 14.5, "{name} lasts {sent} s");
-        let id = house.send(&file).await;
-        let media = house.when_judged(id).await;
-        assert_eq!(media.state, MediaState::Ready, "{name}: {media:?}");
-        let made = media.duration.expect("a duration").0 as f64 / 90_000.0;
-        assert!((made - sent).abs() < 1.1, "{name}: {made} s of {sent} s");
-    }
-    // Half a minute of pictures before the first sound.
-    for (name, codec) in [
-        ("late.mp4", "-c:v libx264 -preset ultrafast -g 60 -c:a aac"),
-        (
-            "late.webm",
-            "-c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus",
-        ),
-    ] {
-        let file = folder.path().join(name);
-        let shown = file.to_str().expect("UTF-8");
-        let mut arguments = vec![
-            "-v",
-            "error",
-            "-y",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc2=s=64x36:r=10:d=36",
-        ];
-        arguments.extend([
-            "-itsoffset",
-            "30",
-            "-f",
-            "lavfi",
-            "-i",
-            "sine=f=440:r=48000:d=6",
-        ]);
-        arguments.extend(["-map", "0:v", "-map", "1:a"]);
-        arguments.extend(codec.split_whitespace());
-        arguments.push(shown);
-        tool("ffmpeg", &arguments, None);
-        let id = house.send(&file).await;
-        let media = house.when_judged(id).await;
-        assert_eq!(media.state, MediaState::Ready, "{name}: {media:?}");
-        let video = house.open(&media).await;
-        let download = video
-            .rendition("source")
-            .expect("a rendition")
-            .download(0)
-            .expect("a file");
-        let made = folder.path().join(format!("{name}.made.mp4"));
-        std::fs::write(&made, bytes_of(&download.media).await).expect("room");
-        let loud = tool(
-            "ffmpeg",
-            &[
-                "-v",
-                "info",
-                "-nostdin",
-                "-i",
-                made.to_str().expect("UTF-8"),
-                "-map",
-                "0:a",
-                "-af",
-                "aresample=async=1:first_pts=0,silencedetect=n=-40dB:d=1,ametadata=print:file=-",
-                "-f",
-                "null",
-                "/dev/null",
-            ],
-            None,
-        );
-        let loud = String::from_utf8_lossy(&loud).into_owned();
-        let end = loud
-            .lines()
-            .find_map(|line| line.strip_prefix("lavfi.silence_end="));
-        let end: f64 = end
-            .unwrap_or_else(|| panic!("{name}: no silence before the sound: {loud}"))
-            .parse()
-            .expect("seconds");
-        assert!(
-            (end - 30.0).abs() < 0.1,
-            "{name}: the sound begins at {end} s"
-        );
-    }
-    house.close().await;
-}
-
-fn seconds_of(file: &Path) -> f64 {
-    let last = packets(file).video.into_iter().map(|packet| packet.pts_s);
-    last.fold(0.0, f64::max)
 }

@@ -58,6 +58,7 @@ impl Plan {
                 rungs,
                 frame_rate,
                 deinterlace: report.video.interlaced,
+                turned: report.video.rotation != 0 || report.video.mirrored,
                 duration_ms: report.duration_ms,
             },
         }

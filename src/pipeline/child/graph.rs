@@ -25,6 +25,8 @@ pub(super) struct Graph {
 }
 
 pub(super) const PICTURE: Graph = graph!("upload/picture");
+pub(super) const PICTURE_PLAIN: Graph = graph!("upload/picture-plain");
+pub(super) const SIZE: Graph = graph!("upload/size");
 pub(super) const RUNG: Graph = graph!("upload/rung");
 pub(super) const RUNG_OPENH264: Graph = graph!("upload/rung-openh264");
 pub(super) const SOUND: Graph = graph!("upload/sound");
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn each_graph_of_pictures_runs_and_loses_none() {
-        for graph in [PICTURE, RUNG, RUNG_OPENH264, STILL] {
+        for graph in [PICTURE, PICTURE_PLAIN, SIZE, RUNG, RUNG_OPENH264, STILL] {
             assert_eq!(run(graph, PICTURES), 25, "{}", graph.name);
         }
     }

@@ -16,7 +16,6 @@ mod pictures;
 mod probe;
 mod reorder;
 mod sandbox;
-mod scale;
 mod scaler;
 mod source;
 mod streams;

@@ -347,6 +347,7 @@ fn small_rung(seconds: u64) -> Transcode {
         rungs: vec![Rung { video, audio: None }],
         frame_rate: (25, 1),
         deinterlace: false,
+        turned: false,
         duration_ms: seconds * 1_000,
     }
 }
@@ -424,6 +425,8 @@ async fn a_child_that_allocates_beyond_its_limit_gets_no_more_and_nobody_else_is
         ),
         "{ended:?}"
     );
+    // Its place is free again.
+    drop(running);
     let mut running = bench
         .host
         .transcode(open(&small(&bench)), small_rung(2))
