@@ -251,7 +251,7 @@ async fn a_program_that_answers_garbage_is_ended() {
     // A frame of 4 GiB; then one that nobody asked for; then an answer before it is ready.
     let long = probe_by("printf '\\377\\377\\377\\377\\007' >&0; sleep 60").await;
     assert!(protocol(&long), "{long:?}");
-    let ready = "printf '\\000\\000\\000\\002\\002\\000\\001' >&0";
+    let ready = "printf '\\000\\000\\000\\002\\002\\000\\002' >&0";
     let frame = format!(
         "{ready}; printf '\\000\\000\\000\\024\\007\\000\\001aaaaaaaabbbbbbbbcc' >&0; sleep 60"
     );
@@ -275,7 +275,7 @@ async fn a_program_that_floods_its_output_or_hangs_or_ends_is_ended() {
     assert_eq!(probe_by("sleep 60").await, PipelineError::Stalled(4));
     assert_eq!(probe_by("exit 7").await, PipelineError::Ended(7));
     assert_eq!(probe_by("kill -SEGV $$").await, PipelineError::Killed(11));
-    let ready = "printf '\\000\\000\\000\\002\\002\\000\\001' >&0";
+    let ready = "printf '\\000\\000\\000\\002\\002\\000\\002' >&0";
     let tick = "printf '\\000\\000\\000\\010\\011\\000\\000\\000\\000\\000\\000\\000\\001' >&0";
     let busy = probe_by(&format!("{ready}; while :; do {tick}; sleep 1; done")).await;
     assert_eq!(busy, PipelineError::Deadline(8));
