@@ -17,12 +17,13 @@ mod plan;
 mod plugins;
 mod report;
 mod running;
+mod vp8;
 mod wire;
 
 pub use error::{PipelineError, Refusal};
 pub use host::{Config, Host};
 pub use ladder::{Ladder, LadderRung};
-pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung};
+pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung, Webm};
 pub use plugins::Missing;
 pub use report::{AudioStream, Container, ProbeReport, VideoStream};
 pub use running::{Output, Running, Summary};

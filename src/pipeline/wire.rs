@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
 use super::limits::{Kind, Limits};
-use super::plan::Transcode;
+use super::plan::{Transcode, Webm};
 use super::report::ProbeReport;
 use crate::av::{AudioCodec, Frame, Ticks, TrackKind, VideoCodec};
 
@@ -46,6 +46,7 @@ pub(super) enum Work {
     Demux,
     Transcode(Transcode),
     Pictures { times_ms: Vec<u64>, width: u32 },
+    Webm(Webm),
 }
 
 impl Work {
@@ -56,6 +57,7 @@ impl Work {
             Self::Demux => Kind::Demux,
             Self::Transcode(_) => Kind::Transcode,
             Self::Pictures { .. } => Kind::Pictures,
+            Self::Webm(_) => Kind::Webm,
         }
     }
 }
@@ -80,6 +82,8 @@ pub(super) enum TrackCodec {
     Av1,
     Aac,
     Opus,
+    /// Of a WebM only: no rendition holds it, and it has no record.
+    Vp8,
 }
 
 impl TrackCodec {
@@ -89,7 +93,7 @@ impl TrackCodec {
             Self::Hevc => Some(VideoCodec::Hevc),
             Self::Vp9 => Some(VideoCodec::Vp9),
             Self::Av1 => Some(VideoCodec::Av1),
-            Self::Aac | Self::Opus => None,
+            Self::Aac | Self::Opus | Self::Vp8 => None,
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) const RUNG_OPENH264: Graph = graph!("upload/rung-openh264");
 pub(super) const SOUND: Graph = graph!("upload/sound");
 pub(super) const SOUND_VOAAC: Graph = graph!("upload/sound-voaac");
 pub(super) const STILL: Graph = graph!("upload/still");
+pub(super) const WEBM_PICTURE: Graph = graph!("recording/picture");
+pub(super) const WEBM_SOUND: Graph = graph!("recording/sound");
 
 impl Graph {
     /// The graph as a bin with a pad `sink`, and `src` where it does not end in an appsink.
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn each_graph_of_pictures_runs_and_loses_none() {
-        for graph in [PICTURE, RUNG, RUNG_OPENH264, STILL] {
+        for graph in [PICTURE, RUNG, RUNG_OPENH264, STILL, WEBM_PICTURE] {
             assert_eq!(run(graph, PICTURES), 25, "{}", graph.name);
         }
     }
@@ -124,13 +126,29 @@ mod tests {
             // What an encoder holds back at its ends.
             assert!((46..=50).contains(&frames), "{}: {frames}", graph.name);
         }
+        // 48,128 samples in packets of 960, and 312 that come first.
+        assert_eq!(run(WEBM_SOUND, SOUNDS), 51);
     }
 
     #[test]
     fn every_file_of_the_folder_is_built_in_and_every_element_has_a_name() {
-        let graphs = [PICTURE, RUNG, RUNG_OPENH264, SOUND, SOUND_VOAAC, STILL];
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/upload");
-        let on_disk = std::fs::read_dir(folder).unwrap().count();
+        let graphs = [
+            PICTURE,
+            RUNG,
+            RUNG_OPENH264,
+            SOUND,
+            SOUND_VOAAC,
+            STILL,
+            WEBM_PICTURE,
+            WEBM_SOUND,
+        ];
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/");
+        let files = |name: &str| {
+            std::fs::read_dir(format!("{folder}{name}"))
+                .unwrap()
+                .count()
+        };
+        let on_disk = files("upload") + files("recording");
         assert_eq!(on_disk, graphs.len());
         for graph in graphs {
             let code = graph.text.lines().filter(|line| !line.starts_with('#'));

@@ -155,6 +155,7 @@ fn track(caps: &gst::Caps, stream: u8) -> Option<Track> {
         "video/x-h265" => (TrackCodec::Hevc, codec_data()?, pictures),
         "video/x-av1" => (TrackCodec::Av1, codec_data()?, pictures),
         "video/x-vp9" => (TrackCodec::Vp9, vpcc(structure), pictures),
+        "video/x-vp8" => (TrackCodec::Vp8, Vec::new(), pictures),
         "audio/mpeg" => (TrackCodec::Aac, codec_data()?, rate()?),
         "audio/x-opus" => (TrackCodec::Opus, opus_head(structure), 48_000),
         _ => return None,
