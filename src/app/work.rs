@@ -5,31 +5,52 @@ use crate::base::Tasks;
 use crate::jobs::{self, Registry, Workers};
 use crate::media;
 use crate::media::video::{self, Videos};
+use crate::pipeline::Host;
+use crate::recording::{self, Recordings};
 use crate::rendition::{Places, Sending};
 
 /// Every kind of job, with what it needs.
-pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
+pub(super) fn registry(places: &Places, videos: &Videos, recordings: &Recordings) -> Registry {
     let mut registry = Registry::default();
     media::forget_objects_by(&mut registry, places.objects.clone());
     videos.register(&mut registry);
+    recordings.register(&mut registry);
     registry
 }
 
 /// The service of videos, whose finished files go `sending`'s way.
-pub(super) fn videos(settings: &Config, rooms: &Rooms, sending: &Sending) -> Videos {
+pub(super) fn videos(rooms: &Rooms, sending: &Sending, host: &Host) -> Videos {
     let config = video::Config {
         originals: rooms.folder.join("originals"),
     };
-    let host = settings.pipeline.host_in(&rooms.folder);
     Videos::new(
         config,
-        host,
+        host.clone(),
         rooms.store.clone(),
         sending.clone(),
         rooms.jobs.clone(),
         rooms.clock.clone(),
         rooms.ids.clone(),
     )
+}
+
+/// The service of what lives leave behind.
+pub(super) fn recordings(
+    settings: &Config,
+    rooms: &Rooms,
+    places: &Places,
+    host: &Host,
+) -> Recordings {
+    Recordings::new(recording::Deps {
+        config: settings.recording.clone(),
+        host: host.clone(),
+        store: rooms.store.clone(),
+        places: places.clone(),
+        jobs: rooms.jobs.clone(),
+        clock: rooms.clock.clone(),
+        folder: rooms.folder.join("recordings"),
+        reserve_bytes: settings.live.spool_reserve_bytes,
+    })
 }
 
 /// A process that only works.
@@ -71,8 +92,11 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         rooms.clock.clone(),
         tasks.clone(),
     );
-    let videos = videos(config, &rooms, &sending);
-    let workers = Workers::start(&rooms.jobs, registry(&places, &videos), settings);
+    let host = config.pipeline.host_in(&rooms.folder);
+    let videos = videos(&rooms, &sending, &host);
+    let recordings = recordings(config, &rooms, &places, &host);
+    let registry = registry(&places, &videos, &recordings);
+    let workers = Workers::start(&rooms.jobs, registry, settings);
     tracing::info!(workers = count, "griot works");
     Ok(Worker {
         rooms,

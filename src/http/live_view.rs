@@ -7,6 +7,7 @@ use crate::av::{Ticks, Timescale};
 use crate::base::UserId;
 use crate::live::LiveView;
 use crate::posts;
+use crate::recording;
 use crate::store::{EndReason, PublishSession, Run, RunState, WholeRecording};
 
 /// For whose eyes.
@@ -86,6 +87,11 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         let is_final = run.state == RunState::Final;
         is_final.then(|| links.mp4(playback_id, &run.rendition, number))
     };
+    let file = |name: &str| {
+        let mut files = whole.files.iter();
+        let is_there = files.any(|file| file.name == name);
+        is_there.then(|| links.recording_file(playback_id, name))
+    };
     let gaps: Vec<Value> = whole
         .gaps
         .iter()
@@ -119,8 +125,9 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         "video_codec": longest.and_then(|run| run.video_codec.as_deref()),
         "audio_codec": longest.and_then(|run| run.audio_codec.as_deref()),
         "mp4_url": longest.and_then(mp4),
-        // No WebM is made yet.
-        "webm_url": null,
+        "webm_url": file(recording::FILE),
+        "poster_url": file(recording::POSTER),
+        "storyboard_url": file(recording::STORYBOARD),
         "gaps": gaps,
         "runs": each,
     })

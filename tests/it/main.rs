@@ -41,3 +41,4 @@ mod tls;
 mod tus;
 mod uploads;
 mod videos;
+mod webm;

@@ -10,6 +10,7 @@ use crate::base::Secret;
 use crate::http::{MetricsTo, Network, NotANetwork};
 use crate::live::Latency;
 use crate::objects::ObjectKey;
+use crate::recording::Webm;
 
 /// Below this a key can be guessed: 32 characters are 128 bits when they are hexadecimal.
 const SECRET_CHARACTERS_MIN: usize = 32;
@@ -234,6 +235,25 @@ pub(super) fn latency(text: &str) -> Result<Latency, String> {
         "normal" => Ok(Latency::Normal),
         "low" => Ok(Latency::Low),
         _ => Err(format!("`{text}` is neither `normal` nor `low`")),
+    }
+}
+
+pub(super) fn webm(text: &str) -> Result<Webm, String> {
+    match text {
+        "always" => Ok(Webm::Always),
+        "on-demand" => Ok(Webm::OnDemand),
+        "never" => Ok(Webm::Never),
+        _ => Err(format!(
+            "`{text}` is none of `always`, `on-demand` and `never`"
+        )),
+    }
+}
+
+/// Pixels of a side of a picture.
+pub(super) fn side(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(side @ 16..=4_096) => Ok(side),
+        _ => Err(format!("`{text}` is no number of pixels from 16 to 4096")),
     }
 }
 
