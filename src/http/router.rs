@@ -329,7 +329,6 @@ fn api(app: App) -> Router {
         .merge(media_api::routes())
         .merge(live_recording::routes())
         .merge(live_webm::routes())
-        .merge(live_webm::routes())
         .merge(uploads::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
