@@ -40,6 +40,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod timing;
+mod unpack;
 
 pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};
@@ -48,3 +49,4 @@ pub use init::{GROWING_HEADER, INIT_OFFSET, MDAT_OFFSET};
 pub use outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 pub use packager::Packager;
 pub use scan::{FileHead, Scan, ScanError, Tail, scan, scan_head, scan_parts};
+pub use unpack::frames_of;

@@ -278,7 +278,7 @@ impl Lives {
     pub(super) fn plan(&self, live: LiveId) -> GrowingPlan {
         GrowingPlan {
             live,
-            rendition: "source",
+            rendition: "source".to_owned(),
             part_max_ms: match self.deps.config.latency {
                 Latency::Normal => 200,
                 Latency::Low => 100,

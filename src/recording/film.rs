@@ -84,7 +84,7 @@ impl Film {
                     self.frame(placed(frame, start)).await?;
                 }
                 Output::Progress { position_ms } => progress(position_ms),
-                Output::Report(_) | Output::Picture(_) => {}
+                _ => {}
             }
         }
         if running.summary().truncated {

@@ -6,10 +6,11 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::beat::{Beat, Followers, SourceLine};
 use super::error::RenditionError;
 use super::gate::Gate;
 use super::losing::{Losing, Loss};
@@ -20,7 +21,7 @@ use super::seal::Sealed;
 use super::sending::Sending;
 use super::shelf::Shelf;
 use super::variant::Rates;
-use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind};
+use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind, TrackSet};
 use crate::base::{Clock, IdMaker, LiveId, RecordingId, RunId, Tasks, Timestamp};
 use crate::fmp4::{Packed, PartTarget};
 use crate::hls;
@@ -38,7 +39,7 @@ pub struct GrowingPlan {
     /// Of which live.
     pub live: LiveId,
     /// Its name in URLs and paths.
-    pub rendition: &'static str,
+    pub rendition: String,
     /// The longest part, in milliseconds.
     pub part_max_ms: u32,
     /// The rows.
@@ -99,6 +100,9 @@ pub struct Growing {
     /// While the disk refuses media.
     pub(super) losing: Option<Losing>,
     pub(super) losses: Vec<Loss>,
+    followers: Followers,
+    /// What an earlier process left, until it is taken or the first segment follows.
+    pub(super) restored: Vec<hls::SegmentMeta>,
 }
 
 impl Growing {
@@ -131,6 +135,8 @@ impl Growing {
             parked_runs: 0,
             losing: None,
             losses: Vec::new(),
+            followers: Followers::default(),
+            restored: Vec::new(),
         }
     }
 
@@ -138,10 +144,30 @@ impl Growing {
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(
-            self.plan.rendition,
+            self.plan.rendition.clone(),
             Arc::clone(&self.shelf),
             self.announced.subscribe(),
         )
+    }
+
+    /// Tells `followers` every beat from now on; of a run that is open already, [`Growing::tracks`] tells. A full channel
+    /// never slows the live: its sender is dropped, which ends the ladder.
+    pub fn follow(&mut self, followers: mpsc::Sender<Beat>) {
+        self.followers.set(followers);
+    }
+
+    /// What the frames of the run are that is open now.
+    #[must_use]
+    pub fn tracks(&self) -> Option<&TrackSet> {
+        self.run.as_ref().map(|run| &run.tracks)
+    }
+
+    /// What an earlier process has left of this rendition. Once, after [`Growing::resume`] and before media comes: it is empty after.
+    pub fn take_line(&mut self) -> SourceLine {
+        SourceLine {
+            segments: std::mem::take(&mut self.restored),
+            target: self.part_target,
+        }
     }
 
     /// Which recording its rows belong to; before the first media.
@@ -166,6 +192,7 @@ impl Growing {
         if self.interrupted != interrupted {
             self.interrupted = interrupted;
             self.announce();
+            self.followers.tell(|| Beat::Interrupted(interrupted));
         }
     }
 
@@ -282,6 +309,10 @@ impl Growing {
     pub(super) fn begin_run(&mut self, mut run: OpenRun) -> Option<OpenRun> {
         run.packager.start_session();
         self.window.start_run(run.number, true);
+        self.followers.tell(|| Beat::Run {
+            tracks: run.tracks.clone(),
+            discontinuity: true,
+        });
         if let Some(shelf) = run.shelf() {
             self.shelf().add_run(shelf);
         }
@@ -294,13 +325,17 @@ impl Growing {
     /// As [`Growing::push`].
     pub async fn end_session(&mut self) -> Result<(), RenditionError> {
         let mut packed = Vec::new();
-        if let Some(run) = &mut self.run
-            && run.packager.is_in_session()
-        {
-            run.packager.end_session(&mut packed);
-            tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        if !run.packager.is_in_session() {
+            return Ok(());
         }
-        self.write_out(packed).await
+        run.packager.end_session(&mut packed);
+        tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
+        let written = self.write_out(packed).await;
+        self.followers.tell(|| Beat::SessionEnd);
+        written
     }
 
     /// Ends the run because the encoder's configuration changed, and makes its file final.
@@ -338,7 +373,7 @@ impl Growing {
         for item in packed {
             match item {
                 Packed::Part(part) => self.add_part(&mut run, part, &mut offset),
-                Packed::SegmentEnd => self.end_segment(&mut run),
+                Packed::SegmentEnd => drop(self.end_segment(&mut run)),
             }
         }
         self.run = Some(run);
@@ -355,12 +390,20 @@ impl Growing {
         }
         if let Some(began) = self.session_began.take() {
             self.window.start_session(began);
+            self.followers.tell(|| Beat::Session { at: began });
         }
+        self.restored = Vec::new();
         let length = part.bytes.len() as u64;
         let (msn, index) = self.window.push_part(hls::PartMeta {
             duration: part.duration,
             independent: part.independent,
             bytes: u32::try_from(length).unwrap_or(u32::MAX),
+        });
+        self.followers.tell(|| Beat::Part {
+            part: part.clone(),
+            msn,
+            index,
+            target,
         });
         let spot = offset.map(|at| run.spot(at, length));
         if let Some(at) = offset {
@@ -378,13 +421,12 @@ impl Growing {
         shelf.add_part(msn, index, spot, part.bytes);
     }
 
-    pub(super) fn end_segment(&mut self, run: &mut OpenRun) {
-        let Some(mut segment) = self.window.end_segment() else {
-            return;
-        };
+    pub(super) fn end_segment(&mut self, run: &mut OpenRun) -> Option<hls::SegmentMeta> {
+        let mut segment = self.window.end_segment()?;
         self.rates.segment();
         // Viewers have it as long as memory holds it; the recording lacks it from the start.
         segment.gap = run.has_lost_parts();
+        self.followers.tell(|| Beat::SegmentEnd { segment });
         let mut spot = run.end_segment(&segment);
         if segment.gap {
             spot.length = 0;
@@ -395,11 +437,12 @@ impl Growing {
             shelf.shed()
         };
         self.lose(gone);
+        Some(segment)
     }
 
     pub(super) fn announce(&self) {
         let run = self.run.as_ref();
-        let measured = run.map(|run| self.rates.variant(self.plan.rendition, &run.tracks));
+        let measured = run.map(|run| self.rates.variant(&self.plan.rendition, &run.tracks));
         let variant = measured.or_else(|| self.announced.borrow().variant());
         self.announce_variant(variant);
     }

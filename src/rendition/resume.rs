@@ -107,6 +107,7 @@ impl Growing {
         for segment in &segments {
             let row = shelve(&mut self.shelf(), run, segment);
             self.window.restore(row);
+            self.restored.push(row);
         }
         self.fix_part_target(&indexes);
         self.shelve_parts(run, &segments, &indexes);
@@ -279,7 +280,8 @@ impl Growing {
             self.shelf().add_part(msn, index, Some(spot), Bytes::new());
             run.put_back(part);
         }
-        self.end_segment(run);
+        let put_back = self.end_segment(run);
+        self.restored.extend(put_back);
     }
 }
 

@@ -127,7 +127,7 @@ impl OpenRun {
         let row = NewRun {
             id,
             recording_id: recording,
-            rendition: plan.rendition.to_owned(),
+            rendition: plan.rendition.clone(),
             number: i64::from(number),
             path: place.to_row(),
             timeline_start: growing.end,
@@ -342,7 +342,7 @@ async fn make_file(
 ) -> Result<(u32, Place, RunFile), RenditionError> {
     let mut number = claim.map_or(number, |(claimed, _)| claimed);
     loop {
-        let place = Place::growing(plan.live, plan.rendition, number);
+        let place = Place::growing(plan.live, &plan.rendition, number);
         let (path, head) = (plan.sending.places().spool_path(place.key()), head.clone());
         let object = plan.sending.places().objects.path(place.key());
         let made = blocking(move || {
