@@ -84,6 +84,7 @@ class Griot(Server):
             "GRIOT_HTTP_RATE_LIMITS": "off",
             "GRIOT_RECORDING_WEBM": "never",
             "GRIOT_RECORDING_PICTURES": "off",
+            "GRIOT_LIVE_LADDER": "off",
             "GRIOT_LIVE_LATENCY": latency,
         }
         served = self.spawn([binary, "serve"], env=self.env, stdout=subprocess.PIPE, text=True)

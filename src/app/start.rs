@@ -79,19 +79,20 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     let events = Events::default();
     // From before the first live can end.
     let ready = events.subscribe();
+    let host = config.pipeline.host_in(&rooms.folder);
     let lives = Lives::new(live::Deps {
         config: live_settings(config, &places)?,
         store: rooms.store.clone(),
         accounts: rooms.accounts.clone(),
         places: places.clone(),
+        host: host.clone(),
         clock: rooms.clock.clone(),
         ids: rooms.ids.clone(),
         events: events.clone(),
         tasks: live_tasks.clone(),
     });
-    let host = config.pipeline.host_in(&folder);
-    let videos = work::videos(&rooms, lives.sending(), &host);
-    let recordings = work::recordings(config, &rooms, &places, &host);
+    let videos = work::videos(&rooms, host.clone(), lives.sending());
+    let recordings = work::recordings(config, &rooms, &places, host);
     // Before uploads are judged again: that takes files.
     let swept = videos.sweep().await;
     let swept = swept.context("files of videos that an earlier run left cannot be looked at")?;

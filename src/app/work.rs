@@ -19,13 +19,13 @@ pub(super) fn registry(places: &Places, videos: &Videos, recordings: &Recordings
 }
 
 /// The service of videos, whose finished files go `sending`'s way.
-pub(super) fn videos(rooms: &Rooms, sending: &Sending, host: &Host) -> Videos {
+pub(super) fn videos(rooms: &Rooms, host: Host, sending: &Sending) -> Videos {
     let config = video::Config {
         originals: rooms.folder.join("originals"),
     };
     Videos::new(
         config,
-        host.clone(),
+        host,
         rooms.store.clone(),
         sending.clone(),
         rooms.jobs.clone(),
@@ -39,11 +39,11 @@ pub(super) fn recordings(
     settings: &Config,
     rooms: &Rooms,
     places: &Places,
-    host: &Host,
+    host: Host,
 ) -> Recordings {
     Recordings::new(recording::Deps {
         config: settings.recording.clone(),
-        host: host.clone(),
+        host,
         store: rooms.store.clone(),
         places: places.clone(),
         jobs: rooms.jobs.clone(),
@@ -93,8 +93,8 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         tasks.clone(),
     );
     let host = config.pipeline.host_in(&rooms.folder);
-    let videos = videos(&rooms, &sending, &host);
-    let recordings = recordings(config, &rooms, &places, &host);
+    let videos = videos(&rooms, host.clone(), &sending);
+    let recordings = recordings(config, &rooms, &places, host);
     let registry = registry(&places, &videos, &recordings);
     let workers = Workers::start(&rooms.jobs, registry, settings);
     tracing::info!(workers = count, "griot works");

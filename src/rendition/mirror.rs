@@ -92,6 +92,11 @@ impl Mirror {
         &self.plan
     }
 
+    /// What it is made of from the source's next run on: before that run's beat.
+    pub fn replan(&mut self, mirror: MirrorPlan) {
+        self.plan = mirror;
+    }
+
     /// The source's next beat. Each beat before the frames that the child makes of it.
     ///
     /// # Errors

@@ -268,6 +268,12 @@ impl Reader {
             .ok_or(PlaybackError::NotFound)
     }
 
+    /// Run and media sequence number of the newest finished segment.
+    #[must_use]
+    pub fn newest_segment(&self) -> Option<(u32, u64)> {
+        self.shelf().newest_segment()
+    }
+
     /// A part. The one that PRELOAD-HINT names is waited for; it is `NotFound` when a cut overtakes it.
     ///
     /// # Errors
