@@ -171,16 +171,6 @@ pub(super) fn networks(text: &str) -> Result<Vec<Network>, String> {
         .collect()
 }
 
-/// A setting of which this version can only do one thing: scripts may say so, and nothing else is promised.
-pub(super) fn only_for_now(possible: &str, text: &str) -> Result<(), String> {
-    if text == possible {
-        return Ok(());
-    }
-    Err(format!(
-        "this version can only do `{possible}`; set it to that or leave it out"
-    ))
-}
-
 /// Who may read the metrics.
 pub(super) fn metrics_to(text: &str) -> Result<MetricsTo, String> {
     match text {
