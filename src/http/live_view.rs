@@ -80,7 +80,11 @@ pub(super) fn shown(
 fn poster(links: &Links, live: &Live, recording: Option<&WholeRecording>) -> Option<String> {
     let recording = recording?;
     if live.status == LiveStatus::Ended {
-        return None;
+        let is_there = recording
+            .files
+            .iter()
+            .any(|file| file.name == recording::POSTER);
+        return is_there.then(|| links.recording_file(&live.playback_id, recording::POSTER));
     }
     let has_picture = |run: &Run| run.video_codec.is_some() && run.duration > Ticks::ZERO;
     let drawable = recording.runs.iter().any(has_picture);
