@@ -20,7 +20,7 @@ use super::seal::Sealed;
 use super::sending::Sending;
 use super::shelf::Shelf;
 use super::variant::Rates;
-use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind};
+use crate::av::{CodecConfig, Frame, Part, Rhythm, Ticks, TrackKind};
 use crate::base::{Clock, IdMaker, LiveId, RecordingId, RunId, Tasks, Timestamp};
 use crate::fmp4::{Packed, PartTarget};
 use crate::hls;
@@ -153,6 +153,12 @@ impl Growing {
     #[must_use]
     pub fn position(&self) -> Ticks {
         self.end
+    }
+
+    /// Which of the encoder's pictures complete parts, while that is steady.
+    #[must_use]
+    pub fn rhythm(&self) -> Option<Rhythm> {
+        self.run.as_ref()?.packager.rhythm()
     }
 
     /// Whether the object store does not take what is recorded.
