@@ -45,7 +45,7 @@ need_rust() {
 # What a build needs besides Rust: SQLite is compiled in, from C.
 want_build_packages() {
     want "to link, and to compile SQLite" "command -v cc && [ -e /usr/include/stdio.h ]" gcc libc6-dev
-    want "to link GStreamer" "pkg-config --exists gstreamer-1.0 gstreamer-app-1.0 gstreamer-pbutils-1.0" pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+    want "to link GStreamer" "pkg-config --exists gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0" pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     want "to fetch crates over HTTPS" "[ -s /etc/ssl/certs/ca-certificates.crt ]" ca-certificates
 }
 

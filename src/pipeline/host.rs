@@ -14,7 +14,9 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::error::PipelineError;
+use super::feed::Feed;
 use super::limits::{Kind, Limits};
+use super::live_plan::LadderTask;
 use super::plan::{Picture, Transcode};
 use super::plugins::{Missing, Plugins};
 use super::report::ProbeReport;
@@ -35,7 +37,7 @@ pub struct Config {
     pub max_light: usize,
     /// Children at a time that transcode: each takes whole cores.
     pub max_heavy: usize,
-    /// Replaces the deadline of every kind.
+    /// Replaces the deadline of every kind that has one.
     pub deadline: Option<Duration>,
     /// Replaces the longest silence of every kind.
     pub silence: Option<Duration>,
@@ -167,6 +169,17 @@ impl Host {
         Ok(pictures)
     }
 
+    /// A child that is given frames while it works. It waits for no place: a live cannot.
+    pub(super) async fn start_fed(
+        &self,
+        task: LadderTask,
+        feed: Arc<Feed>,
+    ) -> Result<Running, PipelineError> {
+        let plugins = self.whole_plugins().await?;
+        self.spawn(&plugins, Work::Ladder(task), None, 0, None)
+            .map(|running| running.fed_by(feed))
+    }
+
     async fn start(
         &self,
         work: Work,
@@ -181,6 +194,12 @@ impl Host {
             .acquire_owned()
             .await
             .map_err(|_| PipelineError::System("the host is closed".to_owned()))?;
+        let plugins = self.whole_plugins().await?;
+        self.spawn(&plugins, work, file, duration_ms, Some(place))
+    }
+
+    /// The plugins of this machine, when nothing is missing that everything needs.
+    async fn whole_plugins(&self) -> Result<Plugins, PipelineError> {
         let (plugins, missing) = self.plugins().await?;
         let needed: Vec<Missing> = missing
             .into_iter()
@@ -189,7 +208,7 @@ impl Host {
         if !needed.is_empty() {
             return Err(PipelineError::Unavailable(Missing::sentence(&needed)));
         }
-        self.spawn(&plugins, work, file, duration_ms, Some(place))
+        Ok(plugins)
     }
 
     /// The plugins of this machine as they are now, checked once for each version of GStreamer.
@@ -231,7 +250,10 @@ impl Host {
         let mut limits = Limits::of(kind, bytes, duration_ms);
         if kind != Kind::Check {
             let config = &self.inner.config;
-            limits.deadline = config.deadline.unwrap_or(limits.deadline);
+            // A live has none.
+            if kind != Kind::Ladder {
+                limits.deadline = config.deadline.unwrap_or(limits.deadline);
+            }
             limits.silence = config.silence.unwrap_or(limits.silence);
             limits.memory_bytes = config.memory_bytes.unwrap_or(limits.memory_bytes);
         }

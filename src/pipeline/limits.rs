@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Transcode,
     /// Single pictures as JPEG.
     Pictures,
+    /// A live's frames in, its rungs out, as long as the live.
+    Ladder,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Self::Demux => "demux",
             Self::Transcode => "transcode",
             Self::Pictures => "pictures",
+            Self::Ladder => "ladder",
         }
     }
 }
@@ -52,6 +55,8 @@ pub(super) struct Limits {
 }
 
 const GIB: u64 = 1 << 30;
+/// Twenty years.
+const FOR_EVER: Duration = Duration::from_secs(20 * 365 * 86_400);
 
 impl Limits {
     /// Of a child of `kind` for a file of `file_bytes` and, where it is known, `duration_ms`.
@@ -100,6 +105,16 @@ impl Limits {
                 deadline: Duration::from_secs(300 + 120 * file_gib),
                 silence: Duration::from_secs(60),
                 output_bytes: 256 << 20,
+            },
+            // A live may last for ever: only its memory and its silence are bounded. Nicer than the server, less so than
+            // work that nobody waits for.
+            Kind::Ladder => Self {
+                memory_bytes: 4 * GIB,
+                cpu_s: FOR_EVER.as_secs(),
+                nice: 5,
+                deadline: FOR_EVER,
+                silence: Duration::from_secs(5),
+                output_bytes: u64::MAX,
             },
         }
     }

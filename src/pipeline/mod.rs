@@ -9,10 +9,13 @@
 
 pub mod child;
 mod error;
+mod feed;
 mod host;
 mod interleave;
 mod ladder;
 mod limits;
+mod live_ladder;
+mod live_plan;
 mod plan;
 mod plugins;
 mod report;
@@ -22,6 +25,8 @@ mod wire;
 pub use error::{PipelineError, Refusal};
 pub use host::{Config, Host};
 pub use ladder::{Ladder, LadderRung};
+pub use live_ladder::{Behind, LadderIn, LadderOut, LadderOutput};
+pub use live_plan::{LivePlan, Stills, cost_cores, decode_cores, encode_cores};
 pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung};
 pub use plugins::Missing;
 pub use report::{AudioStream, Container, ProbeReport, VideoStream};

@@ -29,16 +29,9 @@ impl Transcode {
         if self.rungs.is_empty() || self.rungs.len() > Self::MAX_RUNGS {
             return Err("no rung, or too many");
         }
-        let is_side = |side: u32| (16..=4_096).contains(&side) && side.is_multiple_of(2);
         for rung in &self.rungs {
-            let video = rung.video.is_none_or(|video| {
-                is_side(video.width)
-                    && is_side(video.height)
-                    && (16..=100_000).contains(&video.max_kbps)
-            });
-            let audio = rung
-                .audio
-                .is_none_or(|audio| (16..=320).contains(&audio.kbps));
+            let video = rung.video.is_none_or(|video| video.is_in_range());
+            let audio = rung.audio.is_none_or(|audio| audio.is_in_range());
             if !video || !audio || (rung.video.is_none() && rung.audio.is_none()) {
                 return Err("a rung is out of range");
             }
@@ -108,11 +101,24 @@ pub struct VideoRung {
     pub max_kbps: u32,
 }
 
+impl VideoRung {
+    pub(super) fn is_in_range(&self) -> bool {
+        let is_side = |side: u32| (16..=4_096).contains(&side) && side.is_multiple_of(2);
+        is_side(self.width) && is_side(self.height) && (16..=100_000).contains(&self.max_kbps)
+    }
+}
+
 /// The sound of a rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioRung {
     /// kbit/s.
     pub kbps: u32,
+}
+
+impl AudioRung {
+    pub(super) fn is_in_range(&self) -> bool {
+        (16..=320).contains(&self.kbps)
+    }
 }
 
 /// One picture out of a video.

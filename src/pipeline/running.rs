@@ -7,24 +7,28 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
+use tokio::net::unix::{WriteHalf, pipe};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::PipelineError;
+use super::feed::Feed;
 use super::interleave::Interleave;
 use super::limits::{Kind, Limits};
 use super::plan::Picture;
 use super::report::ProbeReport;
 use super::wire::{self, Ending, Message, Track, TrackCodec, Work};
-use crate::av::{CodecConfig, Frame, Timescale, TrackKind};
+use crate::av::{CodecConfig, Frame, Ticks, Timescale, TrackKind};
 use crate::flv;
 
+/// How long a child that is fed may take to begin: a machine that is busy loads GStreamer slowly.
+const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 /// How long a child that has said its last may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// What is read at once.
@@ -65,6 +69,18 @@ pub enum Output {
     Progress {
         /// Milliseconds.
         position_ms: u64,
+    },
+    /// A poster of a live, at its presentation time in 90 kHz.
+    Still {
+        /// 90 kHz.
+        at: Ticks,
+        /// JPEG.
+        jpeg: Bytes,
+    },
+    /// How far the decoder of a live is.
+    Position {
+        /// 90 kHz.
+        decoded: Ticks,
     },
 }
 
@@ -126,6 +142,8 @@ pub struct Running {
     rungs: Vec<RungState>,
     ready: VecDeque<Output>,
     malformed: u32,
+    /// What the child is given while it works: a ladder's frames.
+    feed: Option<Arc<Feed>>,
     /// Set with the child's last message.
     ending: Option<Ending>,
     summary: Summary,
@@ -160,6 +178,7 @@ impl Running {
         let (streams, rungs) = layout(&work);
         let pictures = match &work {
             Work::Transcode(plan) => streams.len() - plan.sounds().len(),
+            Work::Ladder(task) => task.pictures.len(),
             _ => 1,
         };
         let kind = work.kind();
@@ -178,11 +197,18 @@ impl Running {
             rungs,
             ready: VecDeque::new(),
             malformed: 0,
+            feed: None,
             ending: None,
             summary: Summary::default(),
             outcome: None,
             _place: place,
         }
+    }
+
+    /// The same, of a child that is given frames while it works. It is silent only where it owes an answer to some.
+    pub(super) fn fed_by(mut self, feed: Arc<Feed>) -> Self {
+        self.feed = Some(feed);
+        self
     }
 
     /// The next output; `None` when the child has ended well. Cancel safe. After an error the child is gone, and every
@@ -246,10 +272,19 @@ impl Running {
         let silence = Instant::now() + self.limits.silence;
         loop {
             if let Some(message) = self.parse()? {
+                if let Some(feed) = &self.feed {
+                    feed.heard();
+                }
                 return Ok(message);
             }
             self.input.reserve(READ_BYTES);
-            let until = silence.min(self.deadline);
+            let silence = match &self.feed {
+                Some(feed) if self.is_ready => feed.hangs_at(self.limits.silence),
+                Some(feed) => feed.hangs_at(self.limits.silence.max(BEGIN_WITHIN)),
+                None => Some(silence),
+            };
+            let until = silence.map_or(self.deadline, |silence| silence.min(self.deadline));
+            let (mut socket, into_socket) = self.child.socket.split();
             let said = self.child.said.as_ref();
             let mut heard = [0; 4_096];
             tokio::select! {
@@ -261,11 +296,17 @@ impl Running {
                         self.child.said = None;
                     }
                 }
-                read = self.child.socket.read_buf(&mut self.input) => match read {
+                read = socket.read_buf(&mut self.input) => match read {
                     Ok(0) => return Err(self.ended_early().await),
                     Ok(_) => {}
                     Err(_) => return Err(self.ended_early().await),
                 },
+                wrote = write_some(self.feed.as_deref(), &into_socket) => {
+                    // It has closed its end; what it said before that is still to be read.
+                    if wrote.is_err() {
+                        self.feed = None;
+                    }
+                }
                 () = sleep_until(until) => {
                     return Err(if until == self.deadline {
                         PipelineError::Deadline(self.limits.deadline.as_secs())
@@ -299,7 +340,7 @@ impl Running {
     /// Only what a child of this kind says is taken.
     fn take(&mut self, message: Message) -> Result<(), PipelineError> {
         let is_first = !std::mem::replace(&mut self.is_ready, true);
-        let moves = matches!(self.kind, Kind::Demux | Kind::Transcode);
+        let moves = matches!(self.kind, Kind::Demux | Kind::Transcode | Kind::Ladder);
         match message {
             Message::Ready { version } if is_first => {
                 if version != wire::VERSION {
@@ -325,6 +366,17 @@ impl Running {
             Message::Picture { index, at_ms, jpeg } if self.kind == Kind::Pictures => {
                 self.ready
                     .push_back(Output::Picture(Picture { index, at_ms, jpeg }));
+            }
+            Message::Still { at, jpeg } if self.kind == Kind::Ladder => {
+                self.ready.push_back(Output::Still { at, jpeg });
+            }
+            Message::Position(place) if self.kind == Kind::Ladder => {
+                let feed = self.feed.as_ref();
+                if !feed.is_none_or(|feed| feed.was_read(place.read)) {
+                    return Err(PipelineError::Protocol("frames that it was not given"));
+                }
+                let decoded = place.decoded.map(|decoded| Output::Position { decoded });
+                self.ready.extend(decoded);
             }
             Message::Progress { position_ms } => {
                 self.ready.push_back(Output::Progress { position_ms });
@@ -413,6 +465,9 @@ impl Running {
             match output {
                 flv::Output::Config(config) => {
                     if stream.config.as_ref().is_some_and(|known| *known != config) {
+                        if self.kind == Kind::Ladder {
+                            return Err(PipelineError::Protocol("a rung changes its codec"));
+                        }
                         // A rendition file has one configuration for each track.
                         return Err(PipelineError::Refused(super::Refusal::Unreadable));
                     }
@@ -482,7 +537,7 @@ impl Running {
     }
 
     /// User and system time so far; of a child that has ended as long as it is not reaped.
-    fn cpu_seconds(&self) -> f64 {
+    pub(super) fn cpu_seconds(&self) -> f64 {
         // USER_HZ, which Linux keeps at 100 for every program.
         const TICKS_PER_SECOND: f64 = 100.0;
         let read = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
@@ -496,6 +551,16 @@ impl Running {
             .filter_map(|ticks| ticks.parse::<f64>().ok())
             .sum::<f64>()
             / TICKS_PER_SECOND
+    }
+
+    /// What of it lies in memory now; 0 when it is gone.
+    pub(super) fn resident_bytes(&self) -> u64 {
+        let read = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).ok();
+        let status = self.child.process.id().and_then(read).unwrap_or_default();
+        // `VmRSS:     1234 kB` (proc(5)).
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1_024
     }
 
     async fn close(&mut self, outcome: &'static str) {
@@ -566,6 +631,17 @@ fn layout(work: &Work) -> (Vec<Stream>, Vec<RungState>) {
             });
             (streams, rungs.collect())
         }
+        // Each stream is a rung of its own: nothing waits for another.
+        Work::Ladder(task) => {
+            let streams = (0..task.streams()).map(|at| stream(vec![at]));
+            let rungs = (0..task.streams()).map(|at| {
+                let is_picture = at < task.pictures.len();
+                RungState {
+                    tracks: Interleave::new(is_picture, !is_picture),
+                }
+            });
+            (streams.collect(), rungs.collect())
+        }
         Work::Check | Work::Probe | Work::Pictures { .. } => (Vec::new(), Vec::new()),
     }
 }
@@ -574,6 +650,14 @@ fn of_status(status: ExitStatus) -> PipelineError {
     match (status.signal(), status.code()) {
         (Some(signal), _) => PipelineError::Killed(signal),
         (None, code) => PipelineError::Ended(code.unwrap_or(-1)),
+    }
+}
+
+/// Gives a child some of what it is fed with; never returns for one that is not.
+async fn write_some(feed: Option<&Feed>, socket: &WriteHalf<'_>) -> io::Result<()> {
+    match feed {
+        Some(feed) => feed.write(socket).await,
+        None => std::future::pending().await,
     }
 }
 

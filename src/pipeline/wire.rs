@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
 use super::limits::{Kind, Limits};
+use super::live_plan::LadderTask;
 use super::plan::Transcode;
 use super::report::ProbeReport;
 use crate::av::{AudioCodec, Frame, Ticks, TrackKind, VideoCodec};
 
 /// Both sides are the same program, except while it is being replaced on the disk: then the child is refused.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 /// Length and kind.
 pub(super) const HEAD_BYTES: usize = 5;
 /// The packager takes frames of 32 MiB; a little for the fields before.
@@ -46,6 +47,7 @@ pub(super) enum Work {
     Demux,
     Transcode(Transcode),
     Pictures { times_ms: Vec<u64>, width: u32 },
+    Ladder(LadderTask),
 }
 
 impl Work {
@@ -56,6 +58,7 @@ impl Work {
             Self::Demux => Kind::Demux,
             Self::Transcode(_) => Kind::Transcode,
             Self::Pictures { .. } => Kind::Pictures,
+            Self::Ladder(_) => Kind::Ladder,
         }
     }
 }
@@ -80,6 +83,7 @@ pub(super) enum TrackCodec {
     Av1,
     Aac,
     Opus,
+    Mp3,
 }
 
 impl TrackCodec {
@@ -89,7 +93,7 @@ impl TrackCodec {
             Self::Hevc => Some(VideoCodec::Hevc),
             Self::Vp9 => Some(VideoCodec::Vp9),
             Self::Av1 => Some(VideoCodec::Av1),
-            Self::Aac | Self::Opus => None,
+            Self::Aac | Self::Opus | Self::Mp3 => None,
         }
     }
 
@@ -97,6 +101,7 @@ impl TrackCodec {
         match self {
             Self::Aac => Some(AudioCodec::Aac),
             Self::Opus => Some(AudioCodec::Opus),
+            Self::Mp3 => Some(AudioCodec::Mp3),
             _ => None,
         }
     }
@@ -136,6 +141,21 @@ pub(super) enum Message {
     Progress { position_ms: u64 },
     /// Child → host, last. Host → child: no more frames.
     End(Ending),
+    /// Host → child: an encoder of a ladder pauses, or goes on.
+    Active { picture: u8, active: bool },
+    /// Child → host: what it has done with a ladder's frames.
+    Position(Place),
+    /// Child → host: a picture of a ladder, at its presentation time in 90 kHz.
+    Still { at: Ticks, jpeg: Bytes },
+}
+
+/// How far the child of a ladder is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Frames that it has read since its beginning.
+    pub(super) read: u64,
+    /// The latest presentation time that has been decoded, 90 kHz; `None` before the first.
+    pub(super) decoded: Option<Ticks>,
 }
 
 mod kind {
@@ -150,12 +170,17 @@ mod kind {
     pub(super) const PROGRESS: u8 = 9;
     pub(super) const CLOSED: u8 = 10;
     pub(super) const END: u8 = 11;
+    pub(super) const ACTIVE: u8 = 12;
+    pub(super) const POSITION: u8 = 13;
+    pub(super) const STILL: u8 = 14;
 }
 
 /// Bytes of a frame's fields before its data.
 const FRAME_FIELDS: usize = 1 + 1 + 8 + 8;
 const KEY_FLAG: u8 = 1;
 const AUDIO_FLAG: u8 = 2;
+/// How every JPEG begins (T.81 B.1.1.3).
+const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 
 /// The length of a body and its kind.
 pub(super) fn parse_head(head: [u8; HEAD_BYTES]) -> Result<(usize, u8), WireError> {
@@ -163,14 +188,42 @@ pub(super) fn parse_head(head: [u8; HEAD_BYTES]) -> Result<(usize, u8), WireErro
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d]))
         .map_err(|_| WireError("a message is too long"))?;
     let limit = match kind {
-        kind::FRAME | kind::PICTURE => MAX_BODY_BYTES,
-        kind::TASK..=kind::END => MAX_JSON_BYTES,
+        kind::FRAME | kind::PICTURE | kind::STILL => MAX_BODY_BYTES,
+        kind::TASK..=kind::POSITION => MAX_JSON_BYTES,
         _ => return Err(WireError("a message of an unknown kind")),
     };
     if length > limit {
         return Err(WireError("a message is too long"));
     }
     Ok((length, kind))
+}
+
+/// A frame's message without the frame's data, which follows.
+pub(super) fn frame_front(stream: u8, frame: &Frame) -> Bytes {
+    let mut out = BytesMut::with_capacity(HEAD_BYTES + FRAME_FIELDS);
+    let length = u32::try_from(FRAME_FIELDS + frame.data.len()).unwrap_or(u32::MAX);
+    out.put_u32(length);
+    out.put_u8(kind::FRAME);
+    put_frame_fields(&mut out, stream, frame);
+    out.freeze()
+}
+
+fn put_frame_fields(out: &mut BytesMut, stream: u8, frame: &Frame) {
+    out.put_u8(stream);
+    let key = if frame.key { KEY_FLAG } else { 0 };
+    let audio = if frame.track == TrackKind::Audio {
+        AUDIO_FLAG
+    } else {
+        0
+    };
+    out.put_u8(key | audio);
+    out.put_i64(frame.dts.0);
+    out.put_i64(frame.pts.0);
+}
+
+/// A clock that is beyond this is broken; sums of such times cannot overflow.
+fn is_sane(time: i64) -> bool {
+    time.unsigned_abs() < 1 << 52
 }
 
 impl Message {
@@ -193,16 +246,7 @@ impl Message {
             Self::Track(track) => json(&mut out, track, kind::TRACK),
             Self::Frame { stream, frame } => {
                 out.reserve(FRAME_FIELDS + frame.data.len());
-                out.put_u8(*stream);
-                let key = if frame.key { KEY_FLAG } else { 0 };
-                let audio = if frame.track == TrackKind::Audio {
-                    AUDIO_FLAG
-                } else {
-                    0
-                };
-                out.put_u8(key | audio);
-                out.put_i64(frame.dts.0);
-                out.put_i64(frame.pts.0);
+                put_frame_fields(&mut out, *stream, frame);
                 out.put_slice(&frame.data);
                 kind::FRAME
             }
@@ -221,6 +265,22 @@ impl Message {
                 kind::PROGRESS
             }
             Self::End(ending) => json(&mut out, ending, kind::END),
+            Self::Active { picture, active } => {
+                out.put_u8(*picture);
+                out.put_u8(u8::from(*active));
+                kind::ACTIVE
+            }
+            Self::Position(place) => {
+                out.put_u64(place.read);
+                // One beyond what is sane says that there is none.
+                out.put_i64(place.decoded.map_or(1 << 52, |ticks| ticks.0));
+                kind::POSITION
+            }
+            Self::Still { at, jpeg } => {
+                out.put_i64(at.0);
+                out.put_slice(jpeg);
+                kind::STILL
+            }
         };
         let length = u32::try_from(out.len() - HEAD_BYTES).unwrap_or(u32::MAX);
         out[..4].copy_from_slice(&length.to_be_bytes());
@@ -253,8 +313,6 @@ impl Message {
                 let stream = body.get_u8();
                 let flags = body.get_u8();
                 let (dts, pts) = (body.get_i64(), body.get_i64());
-                // A file's clock that is beyond this is broken; sums of such times cannot overflow.
-                let is_sane = |time: i64| time.unsigned_abs() < 1 << 52;
                 if stream >= MAX_STREAMS || !is_sane(dts) || !is_sane(pts) || body.is_empty() {
                     return Err(WireError("a frame is out of range"));
                 }
@@ -276,7 +334,7 @@ impl Message {
             kind::PICTURE => {
                 let index = body.try_get_u32().map_err(|_| short)?;
                 let at_ms = body.try_get_u64().map_err(|_| short)?;
-                if !body.starts_with(&[0xff, 0xd8, 0xff]) {
+                if !body.starts_with(JPEG) {
                     return Err(WireError("a picture is no JPEG"));
                 }
                 Self::Picture {
@@ -292,6 +350,26 @@ impl Message {
                 position_ms: body.try_get_u64().map_err(|_| short)?,
             },
             kind::END => Self::End(from_json(&body)?),
+            kind::ACTIVE => Self::Active {
+                picture: body.try_get_u8().map_err(|_| short)?,
+                active: body.try_get_u8().map_err(|_| short)? != 0,
+            },
+            kind::POSITION => Self::Position(Place {
+                read: body.try_get_u64().map_err(|_| short)?,
+                decoded: Some(body.try_get_i64().map_err(|_| short)?)
+                    .filter(|decoded| is_sane(*decoded))
+                    .map(Ticks),
+            }),
+            kind::STILL => {
+                let at = body.try_get_i64().map_err(|_| short)?;
+                if !is_sane(at) || !body.starts_with(JPEG) {
+                    return Err(WireError("a picture is no JPEG"));
+                }
+                Self::Still {
+                    at: Ticks(at),
+                    jpeg: body,
+                }
+            }
             _ => return Err(WireError("a message of an unknown kind")),
         })
     }
@@ -359,10 +437,37 @@ mod tests {
             Message::Closed { stream: 1 },
             Message::Progress { position_ms: 7 },
             Message::End(Ending::default()),
+            Message::Active {
+                picture: 2,
+                active: false,
+            },
+            Message::Position(Place {
+                read: 9,
+                decoded: Some(Ticks(-1)),
+            }),
+            Message::Position(Place::default()),
+            Message::Still {
+                at: Ticks(1 << 40),
+                jpeg: Bytes::from_static(&[0xff, 0xd8, 0xff, 0xe0]),
+            },
         ];
         for message in messages {
             assert_eq!(there_and_back(&message), message);
         }
+    }
+
+    #[test]
+    fn a_frame_in_two_pieces_is_the_same_message() {
+        let frame = Frame {
+            track: TrackKind::Video,
+            dts: Ticks(1),
+            pts: Ticks(3_001),
+            key: true,
+            data: Bytes::from_static(b"picture"),
+        };
+        let pieces = [&frame_front(1, &frame)[..], b"picture"].concat();
+        let whole = Message::Frame { stream: 1, frame }.encode();
+        assert_eq!(pieces, whole);
     }
 
     #[test]
@@ -375,12 +480,13 @@ mod tests {
         assert!(head(33 << 20, kind::FRAME).is_err());
         assert!(head((64 << 10) + 1, kind::REPORT).is_err());
         assert!(head(u32::MAX, kind::END).is_err());
-        assert!(head(0, 0).is_err() && head(0, 12).is_err());
+        assert!(head(33 << 20, kind::STILL).is_err());
+        assert!(head(0, 0).is_err() && head(0, 15).is_err());
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_parser_panic(kind in 0u8..13, body in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn no_bytes_make_a_parser_panic(kind in 0u8..16, body in proptest::collection::vec(any::<u8>(), 0..64)) {
             Message::parse(kind, Bytes::from(body)).ok();
         }
     }

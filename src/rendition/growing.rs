@@ -6,23 +6,25 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::beat::{Beat, Followers, SourceLine};
 use super::error::RenditionError;
 use super::gate::Gate;
 use super::losing::{Losing, Loss};
 use super::media::Media;
 use super::reader::{Announced, Reader};
-use super::run::OpenRun;
+use super::run::{NewOpenRun, OpenRun, RunNumbers, part_max_ms};
 use super::seal::Sealed;
 use super::sending::Sending;
 use super::shelf::Shelf;
+use super::siblings::Siblings;
 use super::variant::Rates;
-use crate::av::{CodecConfig, Frame, Part, Rhythm, Ticks, TrackKind};
-use crate::base::{Clock, IdMaker, LiveId, RecordingId, RunId, Tasks, Timestamp};
-use crate::fmp4::{Packed, PartTarget};
+use crate::av::{CodecConfig, Frame, Part, Rhythm, Ticks, TrackKind, TrackSet};
+use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
+use crate::fmp4::{Packager, PackagerConfig, Packed, PartTarget, ResumeState};
 use crate::hls;
 use crate::store::Store;
 
@@ -38,7 +40,7 @@ pub struct GrowingPlan {
     /// Of which live.
     pub live: LiveId,
     /// Its name in URLs and paths.
-    pub rendition: &'static str,
+    pub rendition: String,
     /// The longest part, in milliseconds.
     pub part_max_ms: u32,
     /// The rows.
@@ -63,20 +65,25 @@ impl GrowingPlan {
     }
 }
 
+/// A run that grows, and what makes its parts.
+#[derive(Debug)]
+pub(super) struct Packing {
+    pub(super) packager: Packager,
+    pub(super) run: OpenRun,
+}
+
 /// A rendition that grows.
 #[derive(Debug)]
 pub struct Growing {
     pub(super) plan: GrowingPlan,
     pub(super) recording: Option<RecordingId>,
     gate: Gate,
-    pub(super) run: Option<OpenRun>,
-    /// The number of the next run.
-    pub(super) runs_made: u32,
-    /// The next run's number and id once its file was made, until its row is known to be there.
-    pub(super) claim: Option<(u32, RunId)>,
+    pub(super) run: Option<Packing>,
+    pub(super) numbers: RunNumbers,
     pub(super) window: hls::Window,
     pub(super) shelf: Arc<RwLock<Shelf>>,
     announced: watch::Sender<Announced>,
+    siblings: Siblings,
     pub(super) rates: Rates,
     interrupted: bool,
     pub(super) frame_rate_hint: Option<f64>,
@@ -99,6 +106,9 @@ pub struct Growing {
     /// While the disk refuses media.
     pub(super) losing: Option<Losing>,
     pub(super) losses: Vec<Loss>,
+    pub(super) followers: Followers,
+    /// What an earlier process left, until it is taken or the first segment follows.
+    pub(super) restored: Vec<hls::SegmentMeta>,
 }
 
 impl Growing {
@@ -112,11 +122,11 @@ impl Growing {
             recording: None,
             gate: Gate::default(),
             run: None,
-            runs_made: 0,
-            claim: None,
+            numbers: RunNumbers::default(),
             window,
             shelf: Arc::default(),
             announced,
+            siblings: Siblings::default(),
             rates: Rates::default(),
             interrupted: false,
             frame_rate_hint: None,
@@ -131,6 +141,8 @@ impl Growing {
             parked_runs: 0,
             losing: None,
             losses: Vec::new(),
+            followers: Followers::default(),
+            restored: Vec::new(),
         }
     }
 
@@ -138,10 +150,36 @@ impl Growing {
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(
-            self.plan.rendition,
+            self.plan.rendition.clone(),
             Arc::clone(&self.shelf),
             self.announced.subscribe(),
+            self.siblings.clone(),
         )
+    }
+
+    /// Tells `followers` every beat from now on, first of a run that is open already. A full channel never slows the
+    /// live: its sender is dropped, which ends the ladder.
+    pub fn follow(&mut self, followers: mpsc::Sender<Beat>) {
+        self.followers.set(followers);
+        if let Some(tracks) = self.tracks().cloned() {
+            self.followers.tell(|| Beat::Run {
+                tracks,
+                discontinuity: false,
+            });
+        }
+    }
+
+    /// What the frames of the run are that is open now.
+    fn tracks(&self) -> Option<&TrackSet> {
+        self.run.as_ref().map(|packing| packing.run.tracks())
+    }
+
+    /// What an earlier process has left of this rendition. Once, after [`Growing::resume`] and before media comes: it is empty after.
+    pub fn take_line(&mut self) -> SourceLine {
+        SourceLine {
+            segments: std::mem::take(&mut self.restored),
+            target: self.part_target,
+        }
     }
 
     /// Which recording its rows belong to; before the first media.
@@ -172,6 +210,7 @@ impl Growing {
         if self.interrupted != interrupted {
             self.interrupted = interrupted;
             self.announce();
+            self.followers.tell(|| Beat::Interrupted(interrupted));
         }
     }
 
@@ -209,17 +248,14 @@ impl Growing {
         packed: &mut Vec<Packed>,
     ) -> Result<(), RenditionError> {
         let changed = self.gate.announce(config);
-        let Some(run) = &self.run else {
+        let Some(tracks) = self.tracks() else {
             return Ok(());
         };
-        if !changed || self.gate.fits(&run.tracks) {
+        if !changed || self.gate.fits(tracks) {
             return Ok(());
         }
         // Pictures before the next key frame would be lost to the next run.
-        if run.tracks.video.is_some()
-            && self.gate.fits_picture(&run.tracks)
-            && !self.awaits_first_frame
-        {
+        if tracks.video.is_some() && self.gate.fits_picture(tracks) && !self.awaits_first_frame {
             tracing::info!("the sound changed: the next key frame begins a run");
             self.sound_changed.get_or_insert(None);
             return Ok(());
@@ -272,7 +308,7 @@ impl Growing {
                 return Ok(());
             }
             self.rests_until = Some(Instant::now() + REST);
-            let run = OpenRun::create(self, tracks, self.frame_rate_hint).await?;
+            let run = self.create_run(tracks).await?;
             self.rests_until = None;
             self.begin_run(run);
             if let Some(run) = &mut self.run {
@@ -284,14 +320,41 @@ impl Growing {
         Ok(())
     }
 
-    /// What comes next lies in `run`; answers the run before it, if that was still open.
-    pub(super) fn begin_run(&mut self, mut run: OpenRun) -> Option<OpenRun> {
-        run.packager.start_session();
-        self.window.start_run(run.number, true);
-        if let Some(shelf) = run.shelf() {
+    /// Makes the next run, of what was announced: that holds, whatever the frame rate of this run turns out to be.
+    pub(super) async fn create_run(&mut self, tracks: TrackSet) -> Result<Packing, RenditionError> {
+        let config = PackagerConfig {
+            part_max_ms: part_max_ms(&self.plan, self.part_target),
+        };
+        let hint = self.frame_rate_hint;
+        let packager = match self.part_target {
+            None => Packager::new(config, tracks, self.end, hint)?,
+            Some(announced) => {
+                let state = ResumeState::after(announced, self.end, []);
+                Packager::resume(config, tracks, state, hint)?
+            }
+        };
+        let new = NewOpenRun {
+            recording: self.recording,
+            init: packager.init().clone(),
+            timeline_start: self.end,
+            started_at: self.session_began.unwrap_or_else(|| self.plan.clock.now()),
+        };
+        let run = OpenRun::create(&self.plan, &mut self.numbers, new).await?;
+        Ok(Packing { packager, run })
+    }
+
+    /// What comes next lies in `next`; answers the run before it, if that was still open.
+    pub(super) fn begin_run(&mut self, mut next: Packing) -> Option<OpenRun> {
+        next.packager.start_session();
+        self.window.start_run(next.run.number, true);
+        self.followers.tell(|| Beat::Run {
+            tracks: next.run.tracks().clone(),
+            discontinuity: true,
+        });
+        if let Some(shelf) = next.run.shelf() {
             self.shelf().add_run(shelf);
         }
-        self.run.replace(run)
+        self.run.replace(next).map(|before| before.run)
     }
 
     /// The encoder is gone: what is pending becomes the last part of its segment.
@@ -300,13 +363,17 @@ impl Growing {
     /// As [`Growing::push`].
     pub async fn end_session(&mut self) -> Result<(), RenditionError> {
         let mut packed = Vec::new();
-        if let Some(run) = &mut self.run
-            && run.packager.is_in_session()
-        {
-            run.packager.end_session(&mut packed);
-            tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        if !run.packager.is_in_session() {
+            return Ok(());
         }
-        self.write_out(packed).await
+        run.packager.end_session(&mut packed);
+        tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
+        let written = self.write_out(packed).await;
+        self.followers.tell(|| Beat::SessionEnd);
+        written
     }
 
     /// Ends the run because the encoder's configuration changed, and makes its file final.
@@ -315,7 +382,7 @@ impl Growing {
         self.end_session().await?;
         if let Some(run) = self.run.take() {
             self.end = run.packager.end();
-            self.seal(run);
+            self.seal(run.run);
         }
         Ok(())
     }
@@ -325,9 +392,10 @@ impl Growing {
         if packed.is_empty() {
             return Ok(());
         }
-        let Some(mut run) = self.run.take() else {
+        let Some(Packing { packager, mut run }) = self.run.take() else {
             return Ok(());
         };
+        let target = packager.part_target();
         let bytes = packed.iter().filter_map(|item| match item {
             Packed::Part(part) => Some(part.bytes.clone()),
             Packed::SegmentEnd => None,
@@ -343,30 +411,42 @@ impl Growing {
         let mut offset = written.as_ref().ok().copied();
         for item in packed {
             match item {
-                Packed::Part(part) => self.add_part(&mut run, part, &mut offset),
-                Packed::SegmentEnd => self.end_segment(&mut run),
+                Packed::Part(part) => self.add_part(&mut run, target, part, &mut offset),
+                Packed::SegmentEnd => drop(self.end_segment(&mut run)),
             }
         }
-        self.run = Some(run);
+        self.run = Some(Packing { packager, run });
         self.announce();
         Ok(())
     }
 
-    fn add_part(&mut self, run: &mut OpenRun, part: Part, offset: &mut Option<u64>) {
-        let target = *self
-            .part_target
-            .get_or_insert_with(|| run.packager.part_target());
+    fn add_part(
+        &mut self,
+        run: &mut OpenRun,
+        target: PartTarget,
+        part: Part,
+        offset: &mut Option<u64>,
+    ) {
+        let target = *self.part_target.get_or_insert(target);
         if let PartTarget::Parts { duration } = target {
             self.window.set_part_target(Some(duration));
         }
         if let Some(began) = self.session_began.take() {
             self.window.start_session(began);
+            self.followers.tell(|| Beat::Session { at: began });
         }
+        self.restored = Vec::new();
         let length = part.bytes.len() as u64;
         let (msn, index) = self.window.push_part(hls::PartMeta {
             duration: part.duration,
             independent: part.independent,
             bytes: u32::try_from(length).unwrap_or(u32::MAX),
+        });
+        self.followers.tell(|| Beat::Part {
+            part: part.clone(),
+            msn,
+            index,
+            target,
         });
         let spot = offset.map(|at| run.spot(at, length));
         if let Some(at) = offset {
@@ -384,13 +464,12 @@ impl Growing {
         shelf.add_part(msn, index, spot, part.bytes);
     }
 
-    pub(super) fn end_segment(&mut self, run: &mut OpenRun) {
-        let Some(mut segment) = self.window.end_segment() else {
-            return;
-        };
+    pub(super) fn end_segment(&mut self, run: &mut OpenRun) -> Option<hls::SegmentMeta> {
+        let mut segment = self.window.end_segment()?;
         self.rates.segment();
         // Viewers have it as long as memory holds it; the recording lacks it from the start.
         segment.gap = run.has_lost_parts();
+        self.followers.tell(|| Beat::SegmentEnd { segment });
         let mut spot = run.end_segment(&segment);
         if segment.gap {
             spot.length = 0;
@@ -401,11 +480,12 @@ impl Growing {
             shelf.shed()
         };
         self.lose(gone);
+        Some(segment)
     }
 
     pub(super) fn announce(&self) {
-        let run = self.run.as_ref();
-        let measured = run.map(|run| self.rates.variant(self.plan.rendition, &run.tracks));
+        let tracks = self.tracks();
+        let measured = tracks.map(|tracks| self.rates.variant(&self.plan.rendition, tracks));
         let variant = measured.or_else(|| self.announced.borrow().variant());
         self.announce_variant(variant);
     }

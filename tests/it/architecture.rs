@@ -29,7 +29,7 @@ const TECHNOLOGIES: &[(&str, &[&str])] = &[
             "gstreamer::",
             "gstreamer_app::",
             "gstreamer_base::",
-            "gstreamer_pbutils::",
+            "gstreamer_video::",
             "gst::",
         ],
     ),

@@ -101,7 +101,10 @@ pub(super) async fn pack(
                 }
             }
             Output::Progress { position_ms } => progress(position_ms),
-            Output::Report(_) | Output::Picture(_) => {}
+            Output::Report(_)
+            | Output::Picture(_)
+            | Output::Still { .. }
+            | Output::Position { .. } => {}
         }
     }
     for rung in rungs {

@@ -5,6 +5,7 @@ use gstreamer as gst;
 use gst::prelude::*;
 
 use super::super::plugins::ELEMENTS;
+use super::scaler;
 
 /// Starts GStreamer. Returns the names of allowed elements that are not there.
 ///
@@ -26,6 +27,7 @@ pub(super) fn prepare() -> Result<Vec<String>, String> {
     }
     // A plugin that is loaded brings back all it has.
     forget_strangers(&registry);
+    scaler::register().map_err(|error| format!("no scaler of our own: {error}"))?;
     let rest = registry.features_filtered(|feature| !is_allowed(&feature.name()), true);
     match rest.iter().next() {
         Some(feature) => Err(format!("{} cannot be forgotten", feature.name())),
@@ -34,7 +36,7 @@ pub(super) fn prepare() -> Result<Vec<String>, String> {
 }
 
 fn is_allowed(name: &str) -> bool {
-    ELEMENTS.iter().any(|element| element.name == name)
+    name == scaler::NAME || ELEMENTS.iter().any(|element| element.name == name)
 }
 
 fn forget_strangers(registry: &gst::Registry) {

@@ -30,6 +30,12 @@ pub(super) const RUNG_OPENH264: Graph = graph!("upload/rung-openh264");
 pub(super) const SOUND: Graph = graph!("upload/sound");
 pub(super) const SOUND_VOAAC: Graph = graph!("upload/sound-voaac");
 pub(super) const STILL: Graph = graph!("upload/still");
+pub(super) const LIVE_PICTURE: Graph = graph!("live/picture");
+pub(super) const LIVE_RUNG: Graph = graph!("live/rung");
+pub(super) const LIVE_RUNG_OPENH264: Graph = graph!("live/rung-openh264");
+pub(super) const LIVE_SOUND: Graph = graph!("live/sound");
+pub(super) const LIVE_SOUND_VOAAC: Graph = graph!("live/sound-voaac");
+pub(super) const LIVE_STILL: Graph = graph!("live/still");
 
 impl Graph {
     /// The graph as a bin with a pad `sink`, and `src` where it does not end in an appsink.
@@ -81,6 +87,7 @@ mod tests {
     /// A second of test picture or sound through the graph; the buffers that came out.
     fn run(graph: Graph, source: &str) -> usize {
         gst::init().unwrap();
+        super::super::scaler::register().unwrap();
         let bin = graph.load().unwrap_or_else(|error| panic!("{error:?}"));
         let pipeline = gst::Pipeline::new();
         let source = gst::parse::bin_from_description(source, true).unwrap();
@@ -112,14 +119,16 @@ mod tests {
 
     #[test]
     fn each_graph_of_pictures_runs_and_loses_none() {
-        for graph in [PICTURE, RUNG, RUNG_OPENH264, STILL] {
+        let of_uploads = [PICTURE, RUNG, RUNG_OPENH264, STILL];
+        let of_lives = [LIVE_PICTURE, LIVE_RUNG, LIVE_RUNG_OPENH264, LIVE_STILL];
+        for graph in of_uploads.into_iter().chain(of_lives) {
             assert_eq!(run(graph, PICTURES), 25, "{}", graph.name);
         }
     }
 
     #[test]
     fn each_graph_of_sound_runs_and_loses_none() {
-        for graph in [SOUND, SOUND_VOAAC] {
+        for graph in [SOUND, SOUND_VOAAC, LIVE_SOUND, LIVE_SOUND_VOAAC] {
             let frames = run(graph, SOUNDS);
             // What an encoder holds back at its ends.
             assert!((46..=50).contains(&frames), "{}: {frames}", graph.name);
@@ -128,10 +137,22 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_built_in_and_every_element_has_a_name() {
-        let graphs = [PICTURE, RUNG, RUNG_OPENH264, SOUND, SOUND_VOAAC, STILL];
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/upload");
-        let on_disk = std::fs::read_dir(folder).unwrap().count();
-        assert_eq!(on_disk, graphs.len());
+        let of_uploads = [PICTURE, RUNG, RUNG_OPENH264, SOUND, SOUND_VOAAC, STILL];
+        let of_lives = [
+            LIVE_PICTURE,
+            LIVE_RUNG,
+            LIVE_RUNG_OPENH264,
+            LIVE_SOUND,
+            LIVE_SOUND_VOAAC,
+            LIVE_STILL,
+        ];
+        let graphs: Vec<Graph> = of_uploads.into_iter().chain(of_lives).collect();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines");
+        let on_disk = ["upload", "live"].map(|kind| {
+            let folder = std::path::Path::new(folder).join(kind);
+            std::fs::read_dir(folder).unwrap().count()
+        });
+        assert_eq!(on_disk.iter().sum::<usize>(), graphs.len());
         for graph in graphs {
             let code = graph.text.lines().filter(|line| !line.starts_with('#'));
             let code = code.collect::<Vec<_>>().join(" ");

@@ -1,7 +1,7 @@
 //! The child's end of the socket.
 
 use std::fs::File;
-use std::io::{IoSliceMut, Read, Write};
+use std::io::{BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,9 @@ use bytes::Bytes;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use super::super::wire::{self, Message, Task};
+
+/// What is read at once of what the host says all the time.
+const READ_BYTES: usize = 64 << 10;
 
 /// Says and hears messages. Clones share the socket.
 #[derive(Clone, Debug)]
@@ -75,6 +78,31 @@ impl Link {
         drop(one);
     }
 
+    /// Reads message after message and hands each to `hear`, on a thread of its own, which reads no further before `hear` has
+    /// returned: whoever is slow to hear slows the host down. The process ends when the host closes its end.
+    pub(super) fn listen(
+        &self,
+        mut hear: impl FnMut(Message) + Send + 'static,
+    ) -> Result<(), String> {
+        let mut socket = BufReader::with_capacity(READ_BYTES, Reader(Arc::clone(&self.socket)));
+        let listen = move || {
+            loop {
+                match read_message(&mut socket) {
+                    Ok(message) => hear(message),
+                    Err(why) => {
+                        eprintln!("griot pipeline: {why}");
+                        std::process::exit(1);
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("host".to_owned())
+            .spawn(listen)
+            .map(|_| ())
+            .map_err(|error| format!("no thread: {error}"))
+    }
+
     /// From now on the process ends when the host closes its end: a killed host leaves no children.
     pub(super) fn die_with_the_socket(&self) -> Result<(), String> {
         let socket = Arc::clone(&self.socket);
@@ -94,4 +122,29 @@ impl Link {
             .map(|_| ())
             .map_err(|error| format!("no thread: {error}"))
     }
+}
+
+/// A socket that is read by many owners.
+#[derive(Debug)]
+struct Reader(Arc<File>);
+
+impl Read for Reader {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.0.as_ref().read(into)
+    }
+}
+
+fn read_message(socket: &mut impl Read) -> Result<Message, String> {
+    let hung_up = |error: std::io::Error| format!("the host is gone: {error}");
+    let mut head = [0; wire::HEAD_BYTES];
+    socket.read_exact(&mut head).map_err(hung_up)?;
+    let (length, kind) = wire::parse_head(head).map_err(|error| error.to_string())?;
+    // By `take`, so that it grows as it comes and nothing is zeroed before.
+    let mut body = Vec::with_capacity(length.min(READ_BYTES));
+    let most = u64::try_from(length).unwrap_or(u64::MAX);
+    socket.take(most).read_to_end(&mut body).map_err(hung_up)?;
+    if body.len() < length {
+        return Err("the host is gone within a message".to_owned());
+    }
+    Message::parse(kind, Bytes::from(body)).map_err(|error| error.to_string())
 }

@@ -10,12 +10,15 @@ mod codecs;
 mod demux;
 mod elements;
 mod graph;
+mod ladder;
 mod link;
 mod outlet;
 mod pictures;
 mod probe;
 mod reorder;
 mod sandbox;
+mod scale;
+mod scaler;
 mod source;
 mod streams;
 mod transcode;
@@ -85,7 +88,10 @@ fn work(kind: &str, link: &Link) -> Result<(), String> {
             return Err(why);
         }
     };
-    link.die_with_the_socket()?;
+    // Who is fed listens anyway.
+    if !matches!(task.work, Work::Ladder(_)) {
+        link.die_with_the_socket()?;
+    }
     link.send(&Message::Ready { version: VERSION });
     let answer = match answer(&task, file, missing, link) {
         Ok(ending) => Message::End(ending),
@@ -113,6 +119,7 @@ fn answer(
         Work::Demux => demux::demux(file()?, link),
         Work::Transcode(plan) => transcode::transcode(file()?, plan, link),
         Work::Pictures { times_ms, width } => pictures::pictures(file()?, times_ms, *width, link),
+        Work::Ladder(task) => ladder::ladder(task, link),
     }
 }
 
