@@ -5,6 +5,7 @@
     reason = "what a tool prints is what it prints; a test ends there"
 )]
 
+mod costs;
 mod films;
 mod fuzzing;
 mod locked;
