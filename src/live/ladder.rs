@@ -54,6 +54,8 @@ pub(super) struct Site {
     pub(super) growing: GrowingPlan,
     pub(super) recording: RecordingId,
     pub(super) room: Room,
+    /// What the frames of the run are that is open already, if one is.
+    pub(super) tracks: Option<TrackSet>,
     /// Whether a child may be started at all; else only what an earlier process made is kept in step.
     pub(super) wanted: bool,
 }
@@ -85,11 +87,12 @@ pub(super) fn start(site: Site, steps: Steps) -> (LadderHandle, mpsc::Sender<Bea
     let (close, closing) = watch::channel(None);
     let tasks = site.deps.tasks.clone();
     let ladder = Ladder {
+        unplanned: site.tracks.is_some(),
+        run: site.tracks.clone(),
         site,
         beats,
         closing,
         steps,
-        run: None,
         before_first_part: Vec::new(),
         held: None,
         decided: false,
@@ -108,7 +111,9 @@ struct Ladder {
     steps: Steps,
     /// The source's tracks.
     run: Option<TrackSet>,
-    /// A run has begun: what was told of it before its first part, by which the rungs are planned.
+    /// The rungs of its run are planned by its first part, or by the first that comes here.
+    unplanned: bool,
+    /// What was told of the run before that part.
     before_first_part: Vec<Beat>,
     /// Waits until a child takes frames, or has given what it had.
     held: Option<Beat>,
@@ -163,13 +168,14 @@ impl Ladder {
                     return;
                 }
                 self.run = Some(tracks.clone());
+                self.unplanned = true;
                 self.before_first_part = vec![beat];
             }
-            Beat::Session { .. } if !self.before_first_part.is_empty() => {
+            Beat::Session { .. } if self.unplanned => {
                 self.before_first_part.push(beat);
             }
             Beat::Part { part, .. } => {
-                if !self.before_first_part.is_empty() {
+                if std::mem::take(&mut self.unplanned) {
                     self.plan(part).await;
                     for beat in std::mem::take(&mut self.before_first_part) {
                         self.steps.beat(&beat).await;

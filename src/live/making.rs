@@ -195,7 +195,11 @@ impl Making {
     /// The child is gone before its time.
     pub(super) fn lost(&mut self) {
         self.child_since = None;
-        self.shedding = self.shedding.again();
+        let shed = self.shedding.shed();
+        self.shedding = self.shedding.again(self.began.elapsed());
+        let back = shed.saturating_sub(self.shedding.shed());
+        let back = u32::try_from(back).unwrap_or(u32::MAX);
+        metrics::gauge!("griot_ladder_rungs_shed").decrement(f64::from(back));
     }
 
     /// Feeds a part that ends at `end`, 90 kHz.
@@ -293,7 +297,7 @@ impl Making {
             Order::EndChild => {
                 metrics::counter!("griot_ladder_rungs_changed_total", "to" => "rest").increment(1);
                 self.transcoder.give_up();
-                self.lost();
+                self.child_since = None;
             }
         }
         order

@@ -282,6 +282,7 @@ impl Owner {
             growing: self.plan.clone(),
             recording,
             room: self.room.clone(),
+            tracks: self.growing.tracks().cloned(),
             wanted,
         };
         let (ladder, beats) = ladder::start(site, std::mem::take(&mut self.steps));

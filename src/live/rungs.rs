@@ -134,8 +134,14 @@ impl RungPlan {
         rung.map_or("", |rung| rung.name.as_str())
     }
 
-    /// What the multivariant playlist says of a rung until it was measured.
-    pub(super) fn estimate(&self, rung: &PlannedRung, source: &TrackSet) -> hls::Variant {
+    /// What the multivariant playlist says of a rung until it was measured: never more than its share of what is
+    /// `announced` of the source, by which players sort renditions.
+    pub(super) fn estimate(
+        &self,
+        rung: &PlannedRung,
+        source: &TrackSet,
+        announced: Option<&hls::Variant>,
+    ) -> hls::Variant {
         let picture = rung.picture.map(|feed| match feed {
             Feed::Source => {
                 let codecs = source.video.as_ref().map(|video| video.codecs.clone());
@@ -160,6 +166,8 @@ impl RungPlan {
         let (codecs, kbps): (Vec<String>, Vec<u32>) = tracks.unzip();
         // A tenth for the boxes around the frames, which is more at low rates.
         let bits = u64::from(kbps.iter().sum::<u32>()) * 1_100;
+        let share = announced.map(|source| share_of(source, rung.size));
+        let bits = share.map_or(bits, |share| bits.min(share));
         hls::Variant {
             uri: format!("{}/index.m3u8", rung.name),
             bandwidth: bits,
@@ -169,6 +177,23 @@ impl RungPlan {
             frame_rate: None,
         }
     }
+}
+
+/// What a rung of this size takes of a source's rate at most: pictures of half the pixels take some 60 %.
+fn share_of(source: &hls::Variant, size: Option<(u32, u32)>) -> u64 {
+    let pixels = |(width, height): (u32, u32)| f64::from(width) * f64::from(height);
+    let Some((rung, whole)) = size.zip(source.resolution) else {
+        return source.bandwidth;
+    };
+    let share = (pixels(rung) / pixels(whole).max(1.0)).powf(0.75).min(0.99);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a rate far below 2^53"
+    )]
+    let bits = (source.bandwidth as f64 * share) as u64;
+    bits.max(1)
 }
 
 /// The CODECS member of H.264 High at the level that pictures of this size have at 30 a second (ISO/IEC 14496-10

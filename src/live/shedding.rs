@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PATIENCE_MOST: Duration = Duration::from_secs(640);
 /// A rung that is shed within this after it came back has failed.
 const PROBATION: Duration = Duration::from_secs(60);
+/// As long as a child may be silent before it is ended, and a little more.
+const LAST_MOMENTS: Duration = Duration::from_secs(10);
 /// So many times its own cost must be idle before a rung comes back: the estimate is rough.
 const ROOM: f64 = 1.25;
 
@@ -67,6 +69,7 @@ struct Encoder {
     /// Cores.
     cost: f64,
     active: bool,
+    shed_at: Duration,
 }
 
 impl Shedding {
@@ -76,6 +79,7 @@ impl Shedding {
         let encoder = |cost: &f64| Encoder {
             cost: *cost,
             active: true,
+            shed_at: Duration::ZERO,
         };
         Self {
             encoders: costs.iter().map(encoder).collect(),
@@ -87,10 +91,15 @@ impl Shedding {
         }
     }
 
-    /// The same encoders in a new child; what was shed stays shed.
-    pub(super) fn again(&self) -> Self {
+    /// The same encoders in a new child; what was shed stays shed. But a child that hung was behind for that, and not
+    /// for want of CPU: what was shed in its last moments comes back.
+    pub(super) fn again(&self, now: Duration) -> Self {
+        let mut encoders = self.encoders.clone();
+        for encoder in &mut encoders {
+            encoder.active |= now.saturating_sub(encoder.shed_at) < LAST_MOMENTS;
+        }
         Self {
-            encoders: self.encoders.clone(),
+            encoders,
             patience: self.patience,
             ..Self::new(&[])
         }
@@ -157,6 +166,7 @@ pub(super) fn next(mut state: Shedding, measure: &Measure) -> (Shedding, Option<
             return (state, Some(Order::EndChild));
         };
         state.encoders[dearest].active = false;
+        state.encoders[dearest].shed_at = now;
         return (state, Some(Order::Shed(dearest)));
     }
     if since(state.tried_at).is_some_and(|tried| tried >= PROBATION) {
@@ -290,10 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_child_goes_on_without_what_was_shed() {
+    fn a_new_child_goes_on_without_what_was_shed_but_not_for_a_hang() {
         let mut bench = Bench::new(&[0.6, 0.3]);
         bench.see(2, 2_000, Some(0.0));
-        let again = bench.state.again();
-        assert!(!again.is_active(0) && again.is_active(1));
+        let hung = bench.state.again(bench.now);
+        assert!(hung.is_active(0) && hung.is_active(1));
+        bench.see(15, 300, Some(0.0));
+        let died = bench.state.again(bench.now);
+        assert!(!died.is_active(0) && died.is_active(1));
     }
 }

@@ -9,6 +9,7 @@ use super::rungs::{Feed, PlannedRung, RungPlan};
 use super::standing::{ChildView, LadderView, NoLadder, Rung, RungState};
 use crate::av::{CodecConfig, Frame, TrackSet};
 use crate::base::LiveId;
+use crate::hls::Variant;
 use crate::rendition::{
     Beat, From, Mirror, MirrorPlan, RenditionError, Sending, SourceLine, drop_rungs, introduce,
 };
@@ -71,15 +72,17 @@ impl Steps {
         for step in &mut self.steps {
             step.planned = false;
         }
+        let announced = site.running.source().variant();
         for rung in &plan.rungs {
+            let mirror_plan = mirror_plan(source, announced.as_ref(), plan, rung);
             let known = self
                 .steps
                 .iter()
                 .position(|step| step.mirror.plan().rendition == rung.name);
-            let at = known.unwrap_or_else(|| self.add(site, source, plan, rung));
+            let at = known.unwrap_or_else(|| self.add(site, mirror_plan.clone(), rung));
             let step = &mut self.steps[at];
             if known.is_some() {
-                step.mirror.replan(mirror_plan(source, plan, rung));
+                step.mirror.replan(mirror_plan);
             }
             step.planned = true;
             step.picture = rung.picture;
@@ -94,14 +97,8 @@ impl Steps {
         self.introduce(site);
     }
 
-    fn add(
-        &mut self,
-        site: &Site,
-        source: &TrackSet,
-        plan: &RungPlan,
-        rung: &PlannedRung,
-    ) -> usize {
-        let mut mirror = Mirror::new(site.growing.clone(), mirror_plan(source, plan, rung));
+    fn add(&mut self, site: &Site, plan: MirrorPlan, rung: &PlannedRung) -> usize {
+        let mut mirror = Mirror::new(site.growing.clone(), plan);
         mirror.set_recording(site.recording);
         mirror.lacks(&self.line);
         // The largest first, sound alone last, whichever run brought them.
@@ -302,7 +299,14 @@ async fn remove(live: LiveId, store: &Store, sending: &Sending) {
     }
 }
 
-fn mirror_plan(source: &TrackSet, plan: &RungPlan, rung: &PlannedRung) -> MirrorPlan {
+/// What a rung is made of. Its rate is told as no more than its share of the `source`'s, whose encoder may be sparing:
+/// players sort renditions by it.
+fn mirror_plan(
+    source: &TrackSet,
+    announced: Option<&Variant>,
+    plan: &RungPlan,
+    rung: &PlannedRung,
+) -> MirrorPlan {
     let from = |feed: Feed| match feed {
         Feed::Source => From::Source,
         Feed::Encoder(_) => From::Encoder,
@@ -311,6 +315,6 @@ fn mirror_plan(source: &TrackSet, plan: &RungPlan, rung: &PlannedRung) -> Mirror
         rendition: rung.name.clone(),
         picture: rung.picture.map(from),
         sound: rung.sound.map(from),
-        estimate: plan.estimate(rung, source),
+        estimate: plan.estimate(rung, source, announced),
     }
 }
