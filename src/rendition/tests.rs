@@ -413,7 +413,9 @@ async fn after_a_kill_a_rung_goes_on_in_its_file_and_lacks_what_had_no_row() {
         1,
         "the open segment was whole in the source's file alone: {text}"
     );
-    assert!(bare(&before).iter().all(|line| bare(&text).contains(line)));
+    for line in bare(&before) {
+        assert!(bare(&text).contains(&line), "{line} is not in {text}");
+    }
     stage.finish().await;
     let ended = playlist(&rung).await;
     assert_eq!(playlist(&replay(&house, live).await[1]).await, ended);
