@@ -270,7 +270,7 @@ async fn check_recording(
                 (problem.live, problem.media) = (live, media);
                 let which = match media {
                     Some(_) => format!("rendition {}", run.rendition),
-                    None => format!("run {}", run.number),
+                    None => format!("{} run {}", run.rendition, run.number),
                 };
                 problem.text = format!("{owner}, {which}: {}", problem.text);
                 report.problems.push(*problem);
