@@ -98,6 +98,9 @@ sentences! {
     LIVE_ALREADY = "Vous avez déjà un live en cours." / "You already have a live running.";
     LIVE_UNKNOWN = "Live introuvable." / "There is no such live.";
     LIVE_NOT_YOURS = "Ce live n’est pas le vôtre." / "This live is not yours.";
+    NO_RECORDING = "Ce live n’a pas laissé d’enregistrement." / "This live left no recording.";
+    RECORDING_NOT_YET = "L’enregistrement n’est pas encore terminé." / "The recording is not complete yet.";
+    WEBM_NEVER = "Ce serveur ne fait pas de WebM." / "This server makes no WebM.";
 
     NO_KEY_FRAME = "Aucune image clé depuis {seconds} s : qui arrive maintenant ne voit rien." / "No key frame for {seconds} s: whoever joins now sees nothing.";
     LONG_GOP = "Une image clé toutes les {seconds} s seulement : au-delà de {limit_seconds} s, la lecture démarre tard et par à-coups." / "A key frame only every {seconds} s: beyond {limit_seconds} s, playback starts late and unevenly.";
@@ -138,6 +141,8 @@ sentences! {
     FILE_NO_VIDEO = "La vidéo ne contient pas d’image." / "The video has no pictures.";
     FILE_TOO_LONG = "La vidéo est trop longue." / "The video is too long.";
     FILE_VIDEO_NOT_OFFERED = "Cette version n’accepte pas encore les vidéos." / "This version does not take videos yet.";
+    MEDIA_NO_ROOM = "Le serveur n’avait plus de place pour cette vidéo. Renvoyez le fichier plus tard." / "The server had no room left for this video. Send the file again later.";
+    MEDIA_INTERNAL = "Une erreur du serveur a empêché de préparer cette vidéo ; le fichier n’y est pour rien. Renvoyez-le plus tard." / "An error of the server kept this video from being made; nothing is wrong with the file. Send it again later.";
     RECORDING_RECEIVED = "Enregistrement reçu" / "Recording received";
     FILE_LIVE_OVER = "Le live est inconnu ou terminé depuis trop longtemps." / "The live is unknown or has been over for too long.";
     UPLOAD_OVER_QUOTA = "Votre espace est plein : supprimez des médias." / "Your space is full: delete some media.";

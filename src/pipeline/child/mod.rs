@@ -17,12 +17,12 @@ mod pictures;
 mod probe;
 mod reorder;
 mod sandbox;
-mod scale;
 mod scaler;
 mod source;
 mod streams;
 mod transcode;
 mod watch;
+mod webm;
 
 use std::fs::File;
 use std::process::ExitCode;
@@ -77,7 +77,7 @@ fn work(kind: &str, link: &Link) -> Result<(), String> {
     if task.version != VERSION || task.work.kind().as_str() != kind {
         return Err("the host is another version of griot".to_owned());
     }
-    let prepared = elements::prepare().and_then(|missing| {
+    let prepared = elements::prepare(task.work.kind()).and_then(|missing| {
         sandbox::lock(&task.limits)?;
         Ok(missing)
     });
@@ -119,6 +119,7 @@ fn answer(
         Work::Demux => demux::demux(file()?, link),
         Work::Transcode(plan) => transcode::transcode(file()?, plan, link),
         Work::Pictures { times_ms, width } => pictures::pictures(file()?, times_ms, *width, link),
+        Work::Webm(plan) => webm::webm(file()?, *plan, link),
         Work::Ladder(task) => ladder::ladder(task, link),
     }
 }
