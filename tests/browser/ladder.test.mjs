@@ -133,29 +133,32 @@ test('a link that becomes weak and strong again changes the quality and nothing 
   assert.ok(seen.stalls.length - weak.stalls.length <= 1, `stalls in the rise: ${seen.stalls}`);
 });
 
+/** Opens the page anew with this quality chosen: what lies before is fetched in it. */
+async function openWith(page, height) {
+  await choose(page, height);
+  await page.reload();
+  await observe(page);
+  await until(`${height}p`, 40, async () => (await shown(page)) === `${height}p`);
+}
+
 test('seeks land on every rung, in the DVR and in the replay', async () => {
   const { live, encoder, page } = await playing('Partout');
   await pause(15);
-  const { pictures } = await read(page);
-  const { n, t } = pictures.findLast((picture) => picture.n !== null);
-  const offset = n - Math.round(t * FPS);
-  const first = -offset / FPS;
+  let offset = 0;
   for (const height of HEIGHTS) {
-    await choose(page, height);
-    await numberAt(page, first + 1.5);
-    await until(`${height}p`, 20, async () => (await shown(page)) === `${height}p`);
-    await assertSeeks(page, offset, first + 0.2, first + 14, `${height}p`);
+    await openWith(page, height);
+    await until('a picture', 20, () => lastNumber(page).then((n) => n !== null));
+    await pause(2);
+    // A busy machine's canvas may have a later picture than the callback's: the middle of all is right.
+    const offsets = (await read(page)).pictures.filter(({ n }) => n !== null).map(({ n, t }) => n - Math.round(t * FPS)).sort((one, other) => one - other);
+    offset = offsets[Math.floor(offsets.length / 2)];
+    await assertSeeks(page, offset, 0.5 - offset / FPS, 12 - offset / FPS, `${height}p`);
   }
   await griot.stopLive(live);
   await encoder.kill();
-  await page.reload();
-  await observe(page);
-  await until('the replay', 20, () => page.evaluate(() => document.querySelector('video').readyState >= 2));
   for (const height of HEIGHTS) {
-    await choose(page, height);
-    await numberAt(page, first + 1.5);
-    await until(`${height}p of the replay`, 20, async () => (await shown(page)) === `${height}p`);
-    await assertSeeks(page, 0, 0.2, 14, `${height}p of the replay`);
+    await openWith(page, height);
+    await assertSeeks(page, offset, 0.5, 14, `${height}p of the replay`);
   }
 });
 
@@ -167,6 +170,8 @@ test('sound alone goes on where the picture was left, and a dead rung moves its 
   await until('its time to run', 20, () => page.evaluate((from) => document.querySelector('video').currentTime > from + 3, at));
   await choose(page, 270);
   await until('270p', 30, async () => (await shown(page)) === '270p');
+  await observe(page); // sound alone had no pictures to be called back for
+  await until('pictures', 20, () => lastNumber(page).then((n) => n !== null));
   const before = await until('the child', 10, async () => (await children())[0] ?? null);
   process.kill(before, 'SIGKILL');
   const number = await lastNumber(page);
