@@ -17,6 +17,7 @@ import { judge, lastNumber, numberAt, observe, read } from './support/watch.mjs'
 const CLIP_S = 190;
 const HEIGHTS = [360, 270, 180];
 const SEEKS = 4;
+const LAG = -2; // pictures: with two B-frames the first is shown two later than it is decoded, which is where the timeline begins
 const rung = (name, side, video, audio) => `[[rung]]\nname = "${name}"\nshort_side = ${side}\nvideo_kbps = ${video}\naudio_kbps = ${audio}\n`;
 const TABLE = rung('270p', 270, 400, 64) + rung('180p', 180, 150, 48) + rung('audio', 0, 0, 48);
 
@@ -144,25 +145,19 @@ async function openWith(page, height) {
 test('seeks land on every rung, in the DVR and in the replay', async () => {
   const { live, encoder, page } = await playing('Partout');
   await pause(15);
-  let offset = 0;
   for (const height of HEIGHTS) {
     await openWith(page, height);
-    await until('a picture', 20, () => lastNumber(page).then((n) => n !== null));
-    await pause(2);
-    // A busy machine's canvas may have a later picture than the callback's: the middle of all is right.
-    const offsets = (await read(page)).pictures.filter(({ n }) => n !== null).map(({ n, t }) => n - Math.round(t * FPS)).sort((one, other) => one - other);
-    offset = offsets[Math.floor(offsets.length / 2)];
-    await assertSeeks(page, offset, 0.5 - offset / FPS, 12 - offset / FPS, `${height}p`);
+    await assertSeeks(page, LAG, 0.5, 12, `${height}p`);
   }
   await griot.stopLive(live);
   await encoder.kill();
   for (const height of HEIGHTS) {
     await openWith(page, height);
-    await assertSeeks(page, offset, 0.5, 14, `${height}p of the replay`);
+    await assertSeeks(page, LAG, 0.5, 14, `${height}p of the replay`);
   }
 });
 
-test('sound alone goes on where the picture was left, and a dead rung moves its viewers on', async () => {
+test('sound alone goes on where the picture was left, and the picture where the sound was', async () => {
   const { page } = await playing('Sans image');
   await choose(page, 'sound');
   await until('sound alone', 20, async () => (await shown(page)) === 'Sound');
@@ -170,11 +165,15 @@ test('sound alone goes on where the picture was left, and a dead rung moves its 
   await until('its time to run', 20, () => page.evaluate((from) => document.querySelector('video').currentTime > from + 3, at));
   await choose(page, 270);
   await until('270p', 30, async () => (await shown(page)) === '270p');
-  await observe(page); // sound alone had no pictures to be called back for
-  await until('pictures', 20, () => lastNumber(page).then((n) => n !== null));
+});
+
+test('a rung whose child is killed keeps its viewers, who go on by themselves', async () => {
+  const { page } = await playing('Sans filet');
+  await choose(page, 270);
+  await until('270p', 30, async () => (await shown(page)) === '270p');
   const before = await until('the child', 10, async () => (await children())[0] ?? null);
   process.kill(before, 'SIGKILL');
   const number = await lastNumber(page);
-  await until('pictures that go on', 20, async () => (await lastNumber(page)) > number + 3 * FPS);
+  await until('pictures that go on', 40, async () => (await lastNumber(page)) > number + 5 * FPS);
   await until('270p again', 60, async () => (await shown(page)) === '270p');
 });
