@@ -12,7 +12,7 @@ use super::films::{Bench, GRIOT, PLAIN, open};
 use crate::support::eventually;
 
 /// A program in a child's place: the check is the real one's, then comes `script`.
-fn stand_in(script: &str) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn stand_in(script: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("stand-in");
     let text = format!(
