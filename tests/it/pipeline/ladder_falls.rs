@@ -30,7 +30,7 @@ async fn is_gone(pid: Pid) {
 
 /// A ladder in the middle of its work.
 async fn midway(bench: &Bench) -> (Climb, Source) {
-    let source = Source::of(bench, &clip()).await;
+    let source = Source::of(&Bench::new(), &clip()).await;
     let mut climb = Climb::start(bench, &plan(&source, &SIDES, &[64])).await;
     climb.feed(source.parts()[..10].to_vec()).await.unwrap();
     climb.catch_up().await.unwrap();

@@ -68,8 +68,6 @@ impl Pictures {
         let decoder = caps::video_decoder(video)?;
         let usual = graph::LIVE_PICTURE.load()?;
         let tee = make("tee")?;
-        // Without a rung it only shows pictures to those who make posters.
-        tee.set_property("allow-not-linked", true);
         let keys = Keys::default();
         let stills = task.stills;
         let stills = stills.map(|stills| Stills::new(stills, task.pictures.len(), link, tell));
@@ -87,6 +85,14 @@ impl Pictures {
             watch(&tee, "sink", offer)?;
         }
         flow.lay(&[decoder, usual.upcast(), tee.clone()])?;
+        if task.pictures.is_empty() {
+            // Posters are all that is wanted; somewhere the pictures must end.
+            let nowhere = gst::ElementFactory::make("fakesink")
+                .property("sync", false)
+                .property("async", false)
+                .build()?;
+            flow.branch(&tee, &nowhere)?;
+        }
         let mut gates = Vec::new();
         for (at, plan) in task.pictures.iter().enumerate() {
             let (bin, gate) = rung::rung(*plan, at, &keys, link)?;
