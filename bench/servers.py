@@ -82,6 +82,7 @@ class Griot(Server):
             "GRIOT_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
             "GRIOT_RTMP_LISTEN": f"127.0.0.1:{free_port()}",
             "GRIOT_HTTP_RATE_LIMITS": "off",
+            "GRIOT_LIVE_LADDER": "off",
             "GRIOT_LIVE_LATENCY": latency,
         }
         served = self.spawn([binary, "serve"], env=self.env, stdout=subprocess.PIPE, text=True)

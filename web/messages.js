@@ -96,6 +96,14 @@ const MESSAGES = {
   latencyLabel: ['Retard sur le direct : {seconds} secondes', 'Behind live: {seconds} seconds'],
   seconds: ['{seconds} s', '{seconds} s'],
   behind: ['{time} de retard', '{time} behind'],
+  quality: ['Qualité', 'Quality'],
+  qualityAuto: ['Automatique', 'Automatic'],
+  qualityAutoNow: ['Automatique ({height}p)', 'Automatic ({height}p)'],
+  qualityHeight: ['{height}p', '{height}p'],
+  qualitySound: ['Son seul', 'Sound alone'],
+  qualitySoundShort: ['Son', 'Sound'],
+  dataSaver: ['Économie de données', 'Data saver'],
+  dataSaverHint: ['La plus petite image, le son seul si besoin', 'The smallest picture, sound alone if need be'],
 
   // watch
   download: ['Télécharger en MP4', 'Download as MP4'],

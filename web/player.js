@@ -3,6 +3,7 @@
 
 import { cloth } from './art.js';
 import { h, icon } from './dom.js';
+import { QualityMenu, keepLink, keptChoice, keptLink } from './menu.js';
 import { duration, oneDecimal, t } from './messages.js';
 import { Source } from './source.js';
 
@@ -44,6 +45,8 @@ export class Player {
   #preview;
   #parts;
   #dragging = false;
+  #menu;
+  #renditions = [];
   #dry = null;
   #idle = null;
   #timer;
@@ -60,15 +63,19 @@ export class Player {
 
   close() {
     clearInterval(this.#timer);
+    if (this.#source) keepLink(this.#source.quality.link.rate());
     this.#source?.close();
   }
 
-  /** What the live's public view says now. `url` opens the source, once. */
-  show(status, url) {
+  /** What the live's public view says now. `url` opens the source, once; `poster` is shown until there is a picture. */
+  show(status, url, { renditions = [], poster = null } = {}) {
     this.#status = status;
+    this.#renditions = renditions;
+    if (poster && !this.#video.poster) this.#video.poster = poster;
     if (this.#source === null && url !== null && status !== 'ready') {
       this.#url = url;
-      this.#source = new Source(this.#video, url, () => this.#refresh());
+      const { wish, saver } = keptChoice();
+      this.#source = new Source(this.#video, url, () => this.#refresh(), { choice: { wish: wish === 'sound' ? 'auto' : wish, saver }, link: keptLink() });
       this.#start();
     }
     this.#refresh();
@@ -103,12 +110,13 @@ export class Player {
     part.time = h('span', { class: 'time' });
     part.edge = h('button', { type: 'button', class: 'edge', hidden: true, onclick: () => { this.#source?.goLive(); this.#play(); } },
       h('span', { class: 'dot' }), h('span', { class: 'edge-text' }));
+    this.#menu = new QualityMenu({ ...keptChoice() }, (wish, saver) => this.#source?.choose(wish, saver));
     part.full = button('full', t('fullScreen'), () => this.#toggleFull());
     part.bar = h('div', { class: 'bar' }, part.seek,
-      h('div', { class: 'row' }, part.play, part.mute, part.volume, part.time, h('span', { class: 'gap' }), part.edge, part.full));
+      h('div', { class: 'row' }, part.play, part.mute, part.volume, part.time, h('span', { class: 'gap' }), part.edge, this.#menu.button, part.full));
     this.#parts = part;
     this.element = h('section', { class: 'player', 'aria-label': t('player'), tabindex: -1 },
-      this.#video, part.cover, part.spinner, part.big, h('div', { class: 'top' }, part.badge, part.latency), part.prompt, part.bar);
+      this.#video, part.cover, part.spinner, part.big, h('div', { class: 'top' }, part.badge, part.latency), part.prompt, part.bar, this.#menu.panel);
   }
 
   #listen() {
@@ -168,7 +176,7 @@ export class Player {
     this.element.classList.remove('idle');
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
-      const busy = this.#video.paused || this.#dragging || this.element.querySelector('.bar :focus-visible');
+      const busy = this.#video.paused || this.#dragging || this.#menu.open || this.element.querySelector('.bar :focus-visible');
       this.element.classList.toggle('idle', !busy);
     }, IDLE_MS);
   }
@@ -264,6 +272,21 @@ export class Player {
     part.big.hidden = !stuck;
     if (stuck) setButton(part.big, 'play', t('play'));
     if (playable) this.#refreshTime(line, replay);
+    this.#refreshQuality();
+  }
+
+  #refreshQuality() {
+    const source = this.#source;
+    const levels = source?.levels() ?? [];
+    const heights = source?.alone ? this.#renditions.map((one) => one.height) : levels.map((level) => level.height);
+    const known = [...new Set(heights.filter(Boolean))].sort((one, other) => other - one);
+    const sound = this.#renditions.some((one) => !one.height && one.audio_codec && one.state !== 'planned');
+    const level = levels[source?.level ?? -1];
+    const shown = source?.alone ? 'sound' : level?.height || null;
+    this.#menu.button.hidden = known.length + (sound ? 1 : 0) < 2;
+    if (this.#menu.button.hidden) this.#menu.toggle(false);
+    this.#menu.draw({ heights: known, sound, shown });
+    this.element.classList.toggle('sound-alone', source?.alone ?? false);
   }
 
   #refreshLatency() {

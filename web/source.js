@@ -2,10 +2,13 @@
 // missing. The same source carries a live through interruptions and past its end; it is never opened twice.
 
 import Hls from './vendor/hls.light.min.mjs';
+import { Chosen, probe } from './levels.js';
 import { CONTROL_INTERVAL_MS, Distance, JUMP_S, rateFor } from './latency.js';
+import { Quality } from './quality.js';
 import { serverNow } from './clock.js';
 
 const CONFIG = {
+  abrController: Chosen, // reads `quality` of the same configuration
   lowLatencyMode: true,
   enableWorker: false, // fragmented MP4 needs no remuxing; a worker would be one more hop
   liveSyncOnStallIncrease: 0, // the distance is ours to keep
@@ -55,13 +58,22 @@ export class Source {
   #settlingUntil = 0;
   #stalledAt = null;
   #recovered = -Infinity;
+  #address; // what is open: `#url`, or a variant of it
+  #alone = false;
+  #segments = false;
+  #roundTrip = null;
+  #probing = false;
+  quality;
   #events = new AbortController();
 
-  constructor(video, url, onchange) {
+  /** `choice`: `{wish, saver}` as the viewer left it, see `Quality`; `link`: bits a second that it carried lately, or null. */
+  constructor(video, url, onchange, { choice = {}, link = null } = {}) {
     this.#video = video;
     this.#url = url;
+    this.#address = url;
+    this.quality = Object.assign(new Quality(link), choice);
     this.#onchange = onchange;
-    this.#control = setInterval(() => { this.#keepDistance(); this.#noticeEnd(); }, CONTROL_INTERVAL_MS);
+    this.#control = setInterval(() => { this.#keepDistance(); this.#noticeEnd(); this.#lookAtLink(); }, CONTROL_INTERVAL_MS);
     const on = (name, listener) => video.addEventListener(name, listener, { signal: this.#events.signal });
     on('playing', () => this.#flowing());
     on('waiting', () => { if (this.#played && !video.seeking) this.#stalledAt ??= steadyNow(); });
@@ -110,6 +122,43 @@ export class Source {
     return this.#distance?.wanted(steadyNow()) ?? null;
   }
 
+  /** What there is to choose from, the least first: `[{height, bitrate, codecs}]`. */
+  levels() {
+    return this.#hls?.levels ?? [];
+  }
+
+  /** The level that is shown, or -1; of sound alone there is one without a height. */
+  get level() {
+    return this.#hls?.currentLevel ?? -1;
+  }
+
+  /** Whether sound alone plays. */
+  get alone() {
+    return this.#alone;
+  }
+
+  /** `wish`: 'auto', a height, or 'sound'. */
+  choose(wish, saver) {
+    this.quality.wish = wish === 'sound' ? 'auto' : wish;
+    this.quality.saver = saver;
+    this.#switchTo({ alone: wish === 'sound', segments: this.#segments });
+    if (this.#hls && !this.#alone) this.#fetchNow();
+    this.#onchange();
+  }
+
+  #switchTo({ alone, segments }) {
+    if (!this.#hls || (alone === this.#alone && segments === this.#segments)) return;
+    this.#alone = alone;
+    this.#segments = segments;
+    const name = alone ? this.#url.replace(/index\.m3u8$/, 'audio.m3u8') : this.#url;
+    this.#address = segments ? `${name}?ll=0` : name;
+    const position = this.following ? -1 : this.#video.currentTime;
+    this.#hls.destroy();
+    this.#distance = null;
+    this.#partTarget = null;
+    this.#open(position);
+  }
+
   /** Goes to media time `time`; near the live edge that means the live edge. */
   seek(time) {
     const line = this.timeline();
@@ -147,14 +196,61 @@ export class Source {
   }
 
   #open(startPosition) {
-    const hls = new Hls({ ...CONFIG, startPosition });
+    const hls = new Hls({ ...CONFIG, startPosition, quality: this.quality });
     this.#hls = hls;
     hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => this.#learnPlaylist(details));
-    hls.on(Hls.Events.FRAG_BUFFERED, (_, { part }) => this.#arrived(part));
+    hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag, part, stats }) => { this.#weigh(frag, stats); this.#arrived(part); });
+    hls.on(Hls.Events.LEVEL_SWITCHED, () => this.#onchange());
+    hls.on(Hls.Events.MANIFEST_PARSED, (_, { stats }) => this.#learnRoundTrip(stats));
     hls.on(Hls.Events.MEDIA_ENDED, () => this.#finish());
-    hls.on(Hls.Events.ERROR, (_, error) => { if (error.fatal) this.#mend(error); });
-    hls.loadSource(this.#url);
+    hls.on(Hls.Events.ERROR, (_, error) => { this.#blame(error); if (error.fatal) this.#mend(error); });
+    hls.loadSource(this.#address);
     hls.attachMedia(this.#video);
+  }
+
+  /** How long the bytes of an answer took tells what the link carries. */
+  #weigh(frag, stats) {
+    if (frag.type !== 'main' || !stats || this.#alone) return;
+    const seconds = (stats.loading.end - stats.loading.first) / 1000;
+    if (this.quality.heard(this.levels(), stats.loaded, seconds, steadyNow())) this.#fetchNow();
+  }
+
+  /** The level of what is fetched next has changed, for which nothing is to be waited. */
+  #fetchNow() {
+    const next = this.quality.level(this.levels(), steadyNow());
+    if (next >= 0) this.#hls.nextLoadLevel = next;
+  }
+
+  #blame({ frag, level, details }) {
+    const failed = frag?.level ?? level;
+    const lacks = /^(level|frag)(Load|Parsing)(Error|TimeOut)$/.test(details ?? '');
+    if (!lacks || failed === undefined || this.levels().length < 2) return;
+    this.quality.failed(failed, steadyNow());
+    this.#fetchNow();
+  }
+
+  #learnRoundTrip(stats) {
+    // The first playlist of a live may have been held for its first part: that is no round trip.
+    const took = (stats.loading.first - stats.loading.start) / 1000;
+    this.#roundTrip = took > 2 ? null : took;
+  }
+
+  /** From time to time: whether more could be had, or less is needed. */
+  #lookAtLink() {
+    const hls = this.#hls;
+    const now = steadyNow();
+    if (!hls || this.#video.paused || hls.levels.length === 0) return;
+    const { quality } = this;
+    if (!this.#alone && quality.saver && quality.tooWeak(hls.levels, now)) this.#switchTo({ alone: true, segments: this.#segments });
+    if (!this.#segments && quality.wantsSegments(this.#roundTrip, now) && this.timeline()?.live) this.#switchTo({ alone: this.#alone, segments: true });
+    const target = this.#probing || this.#alone ? null : quality.wantsProbe(hls.levels, now);
+    if (target === null) return;
+    this.#probing = true;
+    probe(hls.levels[target].uri).then((found) => {
+      if (found === null || this.#hls !== hls) return;
+      this.#roundTrip = found.roundTrip;
+      if (quality.probed(hls.levels, found.rate, steadyNow())) this.#onchange();
+    }).catch(() => {}).finally(() => { this.#probing = false; });
   }
 
   #openNative() {
@@ -195,7 +291,10 @@ export class Source {
     this.#stalledAt = null;
     if (!this.#played) this.#settlingUntil = steadyNow() + SETTLING_S;
     this.#played = true;
-    if (stalled > 0 && stalled < OWN_STALL_S && this.following) this.#distance?.stall(steadyNow());
+    if (stalled > 0 && stalled < OWN_STALL_S && this.following) {
+      this.#distance?.stall(steadyNow());
+      this.quality.stalled(this.levels(), steadyNow());
+    }
   }
 
   #keepDistance() {
@@ -257,7 +356,7 @@ export class Source {
     }
     if (error.type === Hls.ErrorTypes.NETWORK_ERROR) {
       this.#later(() => {
-        if (hls.levels.length === 0) hls.loadSource(this.#url);
+        if (hls.levels.length === 0) hls.loadSource(this.#address);
         else hls.startLoad();
       });
       return;

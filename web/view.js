@@ -1,5 +1,6 @@
 // What pages show of a live's public view.
 
+import { local } from './api.js';
 import { h, icon } from './dom.js';
 import { counted, moment, t } from './messages.js';
 
@@ -12,6 +13,12 @@ export function authorOf(view) {
 /** The title, which must not break before a French colon. */
 export function titleOf(view) {
   return view.title?.trim().replace(/ ([:;?!»])/g, '\u00a0$1') || t('untitled');
+}
+
+/** Where a picture of it is to be had, or null. */
+export function posterOf(view) {
+  const url = view.poster_url ?? view.recording?.poster_url;
+  return url ? local(url) : null;
 }
 
 export function badge(status) {

@@ -76,17 +76,19 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
 
     let live_tasks = Tasks::default();
     let places = rooms.places(config)?;
+    let host = config.pipeline.host_in(&rooms.folder);
     let lives = Lives::new(live::Deps {
         config: live_settings(config, &places)?,
         store: rooms.store.clone(),
         accounts: rooms.accounts.clone(),
         places: places.clone(),
+        host: host.clone(),
         clock: rooms.clock.clone(),
         ids: rooms.ids.clone(),
         events: Events::default(),
         tasks: live_tasks.clone(),
     });
-    let videos = work::videos(config, &rooms, lives.sending());
+    let videos = work::videos(&rooms, host, lives.sending());
     // Before uploads are judged again: that takes files.
     let swept = videos.sweep().await;
     let swept = swept.context("files of videos that an earlier run left cannot be looked at")?;

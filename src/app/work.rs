@@ -5,6 +5,7 @@ use crate::base::Tasks;
 use crate::jobs::{self, Registry, Workers};
 use crate::media;
 use crate::media::video::{self, Videos};
+use crate::pipeline::Host;
 use crate::rendition::{Places, Sending};
 
 /// Every kind of job, with what it needs.
@@ -16,11 +17,10 @@ pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
 }
 
 /// The service of videos, whose finished files go `sending`'s way.
-pub(super) fn videos(settings: &Config, rooms: &Rooms, sending: &Sending) -> Videos {
+pub(super) fn videos(rooms: &Rooms, host: Host, sending: &Sending) -> Videos {
     let config = video::Config {
         originals: rooms.folder.join("originals"),
     };
-    let host = settings.pipeline.host_in(&rooms.folder);
     Videos::new(
         config,
         host,
@@ -71,7 +71,8 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         rooms.clock.clone(),
         tasks.clone(),
     );
-    let videos = videos(config, &rooms, &sending);
+    let host = config.pipeline.host_in(&rooms.folder);
+    let videos = videos(&rooms, host, &sending);
     let workers = Workers::start(&rooms.jobs, registry(&places, &videos), settings);
     tracing::info!(workers = count, "griot works");
     Ok(Worker {

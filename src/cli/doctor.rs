@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::output;
 use crate::app::{Config, ConfigError, DataDir, DatabaseUrl, SecretKey};
 use crate::base::{Clock, Timestamp, random_hex};
+use crate::live::{self, LadderWish};
 use crate::objects::ObjectError;
 use crate::pipeline::Missing;
 use crate::store::{self, Store};
@@ -100,6 +101,7 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
             running = folder.note_of_server();
             findings.push(disk_writable(folder.path()));
             findings.extend(gstreamer(config, &folder).await);
+            findings.push(ladder(config, &folder).await);
             findings.push(disk_free(folder.path()));
             findings.push(secret(config, &folder));
             findings.push(database(config, &folder).await);
@@ -191,6 +193,35 @@ async fn gstreamer(config: &Config, folder: &DataDir) -> Vec<Finding> {
         findings.push(Finding::warn(subject, text));
     }
     findings
+}
+
+/// Whether lives get smaller renditions here.
+async fn ladder(config: &Config, folder: &DataDir) -> Finding {
+    let subject = "ladder";
+    if config.live.ladder == LadderWish::Off {
+        return Finding::ok(subject, "off: lives have the encoder's own rendition alone");
+    }
+    let missing = config.pipeline.host_in(folder).missing().await;
+    let lacks = missing.map_or(true, |missing| {
+        missing.iter().any(|missing| missing.is_needed)
+    });
+    if lacks {
+        let text = "lives get no smaller renditions: GStreamer is not whole, see above";
+        return Finding::warn(subject, text);
+    }
+    let fits = live::ladders_that_fit(&config.live);
+    let of = "of 1080p lives at 30 pictures a second";
+    if config.live.ladder == LadderWish::Auto && fits < 1.0 {
+        let text = format!(
+            "this machine has no room for all smaller renditions {of}: the largest are left out; \
+             live.ladder (GRIOT_LIVE_LADDER) = \"on\" makes them all, and sheds some while it must"
+        );
+        return Finding::warn(subject, text);
+    }
+    Finding::ok(
+        subject,
+        format!("room for all smaller renditions {of}: {fits:.0}"),
+    )
 }
 
 fn clock(now: Timestamp) -> Finding {

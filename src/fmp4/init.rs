@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::boxes::{boxed, count, full_box, put_matrix};
+use super::outcome::PackError;
 use crate::av::{
     AudioCodec, AudioConfig, InitSection, TrackKind, TrackSet, VideoCodec, VideoConfig,
 };
@@ -47,8 +48,13 @@ pub(super) fn track_id(kind: TrackKind) -> u32 {
     }
 }
 
-/// Everything before the first part: `ftyp`, `free`, and the init section.
-pub(super) fn head(init: &[u8]) -> Bytes {
+/// The whole head of a rendition file: everything before the first part, `ftyp free(16)` and the init section.
+#[must_use]
+pub fn file_head(init: &InitSection) -> Bytes {
+    head(&init.bytes)
+}
+
+fn head(init: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(52 + init.len());
     ftyp(
         &mut out,
@@ -59,6 +65,36 @@ pub(super) fn head(init: &[u8]) -> Bytes {
     boxed(&mut out, *b"free", |out| out.put_u64(0));
     out.put_slice(init);
     out.freeze()
+}
+
+/// The init section of a file with these tracks. The same for equal ones, at any time.
+///
+/// # Errors
+/// When a file cannot hold them.
+pub fn init_of(tracks: &TrackSet) -> Result<InitSection, PackError> {
+    check(tracks)?;
+    Ok(init_section(tracks))
+}
+
+/// Whether a file can hold such tracks.
+fn check(tracks: &TrackSet) -> Result<(), PackError> {
+    if tracks.is_empty() {
+        return Err(PackError::NoTracks);
+    }
+    if let Some(video) = &tracks.video
+        && !((1..=16_384).contains(&video.width) && (1..=16_384).contains(&video.height))
+    {
+        return Err(PackError::InvalidConfig("picture size"));
+    }
+    if let Some(audio) = &tracks.audio {
+        if !(1_000..=768_000).contains(&audio.sample_rate) {
+            return Err(PackError::InvalidConfig("sample rate"));
+        }
+        if !(1..=8_192).contains(&audio.frame_samples) {
+            return Err(PackError::InvalidConfig("samples in a frame"));
+        }
+    }
+    Ok(())
 }
 
 /// The init section: `ftyp moov(mvex)`.

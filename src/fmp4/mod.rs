@@ -25,6 +25,7 @@ mod finalise;
 mod fragment;
 mod index;
 mod init;
+mod mirror;
 mod outcome;
 mod packager;
 #[cfg(test)]
@@ -45,7 +46,8 @@ mod unpack;
 pub use counters::PackagerCounters;
 pub use finalise::{FinaliseError, Finalised, Finaliser, finalise};
 pub use index::{IndexError, PartIndex, SegmentIndex};
-pub use init::{GROWING_HEADER, INIT_OFFSET, MDAT_OFFSET};
+pub use init::{GROWING_HEADER, INIT_OFFSET, MDAT_OFFSET, file_head, init_of};
+pub use mirror::{MirrorCounters, MirrorPackager, Mirrored, Origin};
 pub use outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 pub use packager::Packager;
 pub use scan::{FileHead, Scan, ScanError, Tail, scan, scan_head, scan_parts};

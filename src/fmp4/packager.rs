@@ -114,7 +114,7 @@ impl Packager {
         state: ResumeState,
         frame_rate_hint: Option<f64>,
     ) -> Result<Self, PackError> {
-        check(&tracks)?;
+        let init = init::init_of(&tracks)?;
         let sound = tracks.audio.as_ref().map(|audio| {
             let end = state.audio_end.map(|end| end.0);
             SoundLane::new(
@@ -128,7 +128,7 @@ impl Packager {
         Ok(Self {
             part_max: i64::from(config.part_max_ms.clamp(40, 1_000)) * 90,
             hint: frame_rate_hint.and_then(FrameDuration::of_rate),
-            init: init::init_section(&tracks),
+            init,
             target: state.part_target,
             session: Session::Idle,
             grid: None,
@@ -148,7 +148,7 @@ impl Packager {
     /// The whole head of the file: `ftyp free(16) ftyp moov(mvex)`. The same for equal tracks, at any time.
     #[must_use]
     pub fn head(&self) -> Bytes {
-        init::head(&self.init.bytes)
+        init::file_head(&self.init)
     }
 
     /// The init section: `ftyp moov(mvex)`, at [`INIT_OFFSET`](super::INIT_OFFSET) of the head up to its end.
@@ -602,26 +602,6 @@ impl Packager {
         let audio = self.init.tracks.audio.as_ref();
         audio.map_or(Timescale::VIDEO, AudioConfig::timescale)
     }
-}
-
-fn check(tracks: &TrackSet) -> Result<(), PackError> {
-    if tracks.is_empty() {
-        return Err(PackError::NoTracks);
-    }
-    if let Some(video) = &tracks.video
-        && !((1..=16_384).contains(&video.width) && (1..=16_384).contains(&video.height))
-    {
-        return Err(PackError::InvalidConfig("picture size"));
-    }
-    if let Some(audio) = &tracks.audio {
-        if !(1_000..=768_000).contains(&audio.sample_rate) {
-            return Err(PackError::InvalidConfig("sample rate"));
-        }
-        if !(1..=8_192).contains(&audio.frame_samples) {
-            return Err(PackError::InvalidConfig("samples in a frame"));
-        }
-    }
-    Ok(())
 }
 
 /// As it came.

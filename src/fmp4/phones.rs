@@ -11,7 +11,7 @@ const USUAL: PartTarget = PartTarget::Parts {
 };
 
 /// A camera: pictures so many milliseconds apart, a key frame every `gop` of them, sound beside them.
-fn camera(steps_ms: &[i64], gop: usize, sound: bool) -> Vec<Frame> {
+pub(super) fn camera(steps_ms: &[i64], gop: usize, sound: bool) -> Vec<Frame> {
     let encoder = Encoder::default();
     let mut at = encoder.start_ms;
     let mut frames: Vec<Frame> = steps_ms

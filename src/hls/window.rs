@@ -181,6 +181,20 @@ impl Window {
         self.pending.discontinuity |= discontinuity && self.finished.next_msn > self.finished.first;
     }
 
+    /// What follows is a discontinuity, whichever file it lies in. Ends an open segment.
+    pub fn discontinue(&mut self) {
+        self.end_segment();
+        self.pending.discontinuity |= self.finished.next_msn > self.finished.first;
+    }
+
+    /// Numbering begins with `msn`; ignored once there was a segment.
+    pub fn begin_at(&mut self, msn: u64) {
+        let first = self.finished.next_msn == self.finished.first;
+        if first && self.open.is_none() {
+            Arc::make_mut(&mut self.finished).begin_at(msn);
+        }
+    }
+
     /// A publish session begins with the next segment, whose first picture was taken at `at`. Ends an open segment.
     /// Answers the PROGRAM-DATE-TIME that will be written: `at`, or the end of what was dated before when the clock
     /// has stepped back (dates may not be ambiguous, 6.2.1).
@@ -216,6 +230,25 @@ impl Window {
     pub fn lose_segment(&mut self) -> Option<SegmentMeta> {
         let segment = self.open.take()?;
         Some(self.close(segment, true))
+    }
+
+    /// The same of a segment that lasts as long as another rendition's: parts that it lacks were not announced.
+    pub fn lose_segment_lasting(&mut self, duration: Ticks) -> Option<SegmentMeta> {
+        let mut segment = self.open.take()?;
+        segment.duration = segment.duration.max(duration);
+        Some(self.close(segment, true))
+    }
+
+    /// Whether parts of an open segment were announced.
+    #[must_use]
+    pub fn has_open_segment(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The run in which the newest segment lies, or the next one, if one has begun.
+    #[must_use]
+    pub fn run(&self) -> u32 {
+        self.run
     }
 
     /// Marks a finished segment as missing (EXT-X-GAP), as long as its parts are known: only memory held it, and

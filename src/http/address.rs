@@ -78,6 +78,12 @@ pub(super) fn number(text: &str) -> Option<u64> {
     canonical.then(|| text.parse().ok()).flatten()
 }
 
+/// Whether a multivariant playlist is asked to name playlists without parts.
+pub(super) fn without_parts(query: Option<&str>) -> bool {
+    let query = query.unwrap_or_default();
+    query.split('&').any(|pair| pair == "ll=0")
+}
+
 /// Reads `_HLS_msn`, `_HLS_part`, `_HLS_skip` and `ll` (RFC 8216bis 6.2.5); other parameters are ignored.
 /// `None` when a number is none, or a part is asked for without its segment: 400.
 pub(super) fn query(text: &str, gzip: bool) -> Option<PlaylistQuery> {

@@ -46,6 +46,7 @@ fn sentences(code: FindingCode) -> (Sentence, Sentence) {
         FindingCode::OddAudio => (words::ODD_AUDIO, words::ADVICE_AUDIO),
         FindingCode::Disk => (words::DISK_REFUSES, words::ADVICE_DISK),
         FindingCode::ObjectsAway => (words::OBJECTS_AWAY, words::ADVICE_OBJECTS),
+        FindingCode::RungsLack => (words::RUNGS_LACK, words::ADVICE_RUNGS),
     }
 }
 

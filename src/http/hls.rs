@@ -17,6 +17,7 @@ use super::address::{self, Target};
 use super::headers;
 use super::language::Language;
 use super::media::bytes_of;
+use super::poster;
 use super::words::{self, Sentence};
 use crate::live::Lives;
 use crate::rendition::{Freshness, MediaBytes, PlaybackError, PlaylistText, Reader};
@@ -70,20 +71,47 @@ async fn deliver(
     client: IpAddr,
     head: bool,
 ) -> Result<Response, PlaybackError> {
-    let (playback_id, target) =
-        address::target("/live/", uri.path()).ok_or(PlaybackError::NotFound)?;
+    let (playback_id, wanted) = wanted(uri.path()).ok_or(PlaybackError::NotFound)?;
     let playback = lives.playback(playback_id).await?;
-    if !matches!(target, Target::Init { .. }) {
+    if !matches!(wanted, Wanted::Poster | Wanted::Hls(Target::Init { .. })) {
         let agent = request
             .get(USER_AGENT)
             .map_or("", |value| value.to_str().unwrap_or(""));
         playback.saw(client, agent);
     }
+    let without_parts = address::without_parts(uri.query());
+    let target = match wanted {
+        Wanted::SoundAlone => return playback.sound_alone(without_parts).await.map(playlist),
+        Wanted::Poster => return poster::of_live(lives, &playback, playback_id, request).await,
+        Wanted::Hls(target) => target,
+    };
     match target.rendition() {
         Some(rendition) => {
-            of_rendition(playback.rendition(rendition)?, target, uri, request, head).await
+            of_rendition(&playback.rendition(rendition)?, target, uri, request, head).await
         }
-        None => playback.source().multivariant().await.map(playlist),
+        None => playback.multivariant(without_parts).await.map(playlist),
+    }
+}
+
+/// What a path below `/live/` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted<'a> {
+    /// The multivariant playlist of sound alone.
+    SoundAlone,
+    /// The newest picture.
+    Poster,
+    Hls(Target<'a>),
+}
+
+fn wanted(path: &str) -> Option<(&str, Wanted<'_>)> {
+    if let Some((playback_id, target)) = address::target("/live/", path) {
+        return Some((playback_id, Wanted::Hls(target)));
+    }
+    let (playback_id, file) = path.strip_prefix("/live/")?.split_once('/')?;
+    match file {
+        "audio.m3u8" => Some((playback_id, Wanted::SoundAlone)),
+        "poster.jpg" => Some((playback_id, Wanted::Poster)),
+        _ => None,
     }
 }
 
@@ -190,6 +218,26 @@ mod tests {
                 (name, HeaderValue::from_static(value))
             })
             .collect()
+    }
+
+    #[test]
+    fn a_live_has_a_picture_and_sound_alone_beside_its_renditions() {
+        for (path, expected) in [
+            (
+                "/live/p/index.m3u8",
+                Some(Wanted::Hls(Target::Multivariant)),
+            ),
+            ("/live/p/audio.m3u8", Some(Wanted::SoundAlone)),
+            ("/live/p/poster.jpg", Some(Wanted::Poster)),
+            ("/live/p/poster.png", None),
+            ("/live/poster.jpg", None),
+        ] {
+            let found = wanted(path).map(|(playback_id, wanted)| {
+                assert_eq!(playback_id, "p");
+                wanted
+            });
+            assert_eq!(found, expected, "{path}");
+        }
     }
 
     #[test]

@@ -42,6 +42,11 @@ impl Links {
         format!("{}/live/{playback_id}/index.m3u8", self.base)
     }
 
+    /// The newest picture of a live.
+    pub(super) fn live_poster(&self, playback_id: &str) -> String {
+        format!("{}/live/{playback_id}/poster.jpg", self.base)
+    }
+
     /// The MP4 of one run of one rendition. The best rendition is not named, so that the address of the
     /// thing people keep is short.
     pub(super) fn mp4(&self, playback_id: &str, rendition: &str, run: u32) -> String {

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::links::{Links, SOURCE};
+use super::renditions;
 use crate::av::{Ticks, Timescale};
 use crate::base::UserId;
-use crate::live::LiveView;
+use crate::live::{LadderView, LiveView, NoLadder};
 use crate::posts;
-use crate::store::{EndReason, PublishSession, Run, RunState, WholeRecording};
+use crate::store::{EndReason, Live, LiveStatus, PublishSession, Run, RunState, WholeRecording};
 
 /// For whose eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +34,19 @@ pub(super) fn shown(
     if let Some(author) = &mut post.author {
         author.profile_picture = links.media(author.profile_picture.as_deref());
     }
+    let renditions = renditions::shown(
+        links,
+        &live,
+        &view.ladder,
+        view.source.as_ref(),
+        view.recording.as_ref(),
+    );
+    let poster = poster(links, &live, view.recording.as_ref());
+    let ladder = (detail == Detail::Owner).then(|| ladder(&view.ladder));
     let recording = view
         .recording
         .map(|recording| whole_recording(links, &live.playback_id, &recording));
-    json!({
+    let mut shown = json!({
         "id": live.id,
         "live_id": live.id,
         "post_id": post.id,
@@ -55,8 +65,46 @@ pub(super) fn shown(
         "author": post.author,
         "sessions": sessions,
         "recording": recording,
+        "renditions": renditions,
+        "poster_url": poster,
         "post": post,
+    });
+    if let (Value::Object(shown), Some(ladder)) = (&mut shown, ladder) {
+        shown.insert("ladder".to_owned(), ladder);
+    }
+    shown
+}
+
+/// The newest picture of a live that runs, the recording's after the end; null before there is one.
+fn poster(links: &Links, live: &Live, recording: Option<&WholeRecording>) -> Option<String> {
+    let recording = recording?;
+    if live.status == LiveStatus::Ended {
+        return None;
+    }
+    let has_picture = |run: &Run| run.video_codec.is_some() && run.duration > Ticks::ZERO;
+    let drawable = recording.runs.iter().any(has_picture);
+    drawable.then(|| links.live_poster(&live.playback_id))
+}
+
+/// How the ladder fares, for the owner and admins.
+fn ladder(view: &LadderView) -> Value {
+    let child = view.child.map(|child| {
+        json!({
+            "lag_seconds": thousandths(child.lag_s),
+            "real_time_factor": thousandths(child.real_time_factor),
+            "cpu_seconds": thousandths(child.cpu_s),
+            "memory_bytes": child.memory_bytes,
+        })
+    });
+    json!({
+        "lacks": view.lacks.map(NoLadder::as_str),
+        "children_lost": view.children_lost,
+        "child": child,
     })
+}
+
+fn thousandths(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
 }
 
 fn publish_session(session: &PublishSession, detail: Detail) -> Value {

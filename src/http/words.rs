@@ -116,6 +116,8 @@ sentences! {
     ADVICE_DISK = "Rien à changer dans OBS : prévenez la personne qui gère ce serveur." / "Nothing to change in OBS: tell whoever runs this server.";
     OBJECTS_AWAY = "Le stockage ne répond pas : l’enregistrement attend sur le serveur." / "The object store does not answer: the recording waits on the server.";
     ADVICE_OBJECTS = "Rien à changer dans OBS : l’envoi reprendra de lui-même." / "Nothing to change in OBS: sending will resume by itself.";
+    RUNGS_LACK = "Le serveur manque de puissance : certaines qualités réduites ne sont pas proposées à vos spectateurs." / "The server is short of power: some smaller qualities are not offered to your viewers.";
+    ADVICE_RUNGS = "Votre direct lui-même n’en souffre pas. Une résolution plus basse dans OBS (720p) laisse plus de place aux autres qualités." / "Your live itself does not suffer. A lower resolution in OBS (720p) leaves more room for the other qualities.";
 
     NO_SUCH_MEDIA = "Ce média n’existe pas ou n’est plus disponible." / "There is no such media, or no longer.";
     MEDIA_NOT_YET = "Le live n’a pas encore commencé." / "The live has not begun yet.";

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::pipeline::Ladder;
+use crate::store::Role;
+
 /// How lives behave; defaults are design §9's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -15,6 +18,14 @@ pub struct Config {
     pub latency: Latency,
     /// Below this much free space on the spool's disk no new live is taken in, in bytes.
     pub spool_reserve_bytes: u64,
+    /// Whether lives get smaller renditions beside the encoder's own.
+    pub ladder: LadderWish,
+    /// Which ones there may be.
+    pub ladder_table: Ladder,
+    /// Whose lives get some.
+    pub ladder_roles: Vec<Role>,
+    /// Whether they are kept with the recording.
+    pub keep_rungs: bool,
 }
 
 impl Default for Config {
@@ -25,6 +36,10 @@ impl Default for Config {
             start_on_publish: true,
             latency: Latency::Normal,
             spool_reserve_bytes: 1 << 30,
+            ladder: LadderWish::Auto,
+            ladder_table: Ladder::default(),
+            ladder_roles: vec![Role::User, Role::Ambassador, Role::Admin],
+            keep_rungs: true,
         }
     }
 }
@@ -36,4 +51,15 @@ pub enum Latency {
     Normal,
     /// Parts of at most 100 ms: twice the requests.
     Low,
+}
+
+/// Whether a live gets a ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LadderWish {
+    /// As many rungs as the machine has room for.
+    Auto,
+    /// All of them, come what may.
+    On,
+    /// None.
+    Off,
 }

@@ -2,6 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::base::{Clock, Events, IdMaker, Tasks};
+use crate::pipeline::Host;
 use crate::rendition::Places;
 use crate::store::Store;
 
@@ -18,6 +19,8 @@ pub struct Deps {
     pub accounts: Accounts,
     /// Where rendition files grow and end up.
     pub places: Places,
+    /// What starts children.
+    pub host: Host,
     /// The wall clock.
     pub clock: Clock,
     /// Ids of new rows.

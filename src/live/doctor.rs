@@ -41,6 +41,8 @@ pub enum FindingCode {
     Disk,
     /// The object store does not take what was recorded.
     ObjectsAway,
+    /// The machine has no room for all the smaller renditions that viewers could have.
+    RungsLack,
 }
 
 impl FindingCode {
@@ -57,6 +59,7 @@ impl FindingCode {
             Self::OddAudio => "odd_audio",
             Self::Disk => "disk",
             Self::ObjectsAway => "objects_away",
+            Self::RungsLack => "rungs_lack",
         }
     }
 
@@ -65,7 +68,7 @@ impl FindingCode {
     pub fn severity(self) -> Severity {
         match self {
             Self::NoKeyFrame | Self::UnsupportedCodec | Self::Disk => Severity::Error,
-            Self::OddAudio | Self::ObjectsAway => Severity::Note,
+            Self::OddAudio | Self::ObjectsAway | Self::RungsLack => Severity::Note,
             _ => Severity::Warning,
         }
     }
@@ -120,6 +123,7 @@ pub(super) fn diagnose(vitals: &Vitals) -> Vec<(FindingCode, Numbers)> {
         (FindingCode::ClockDrift, clock_drift(vitals)),
         (FindingCode::OddAudio, odd_audio(vitals)),
         (FindingCode::ObjectsAway, objects_away(vitals)),
+        (FindingCode::RungsLack, rungs_lack(vitals)),
     ];
     let found = findings.into_iter();
     found
@@ -133,6 +137,10 @@ fn disk(vitals: &Vitals) -> Option<Numbers> {
 
 fn objects_away(vitals: &Vitals) -> Option<Numbers> {
     vitals.objects_away.then(Numbers::new)
+}
+
+fn rungs_lack(vitals: &Vitals) -> Option<Numbers> {
+    vitals.rungs_lack.then(Numbers::new)
 }
 
 fn unsupported_codec(vitals: &Vitals) -> Option<Numbers> {
@@ -251,6 +259,7 @@ mod tests {
             sound: Some((48_000, 2)),
             disk_refuses: false,
             objects_away: false,
+            rungs_lack: false,
         }
     }
 
@@ -264,7 +273,7 @@ mod tests {
     fn each_finding_appears_and_goes() {
         type Change = fn(&mut Vitals);
         // What makes it appear, and what is still allowed.
-        let cases: [(FindingCode, Change, Change); 12] = [
+        let cases: [(FindingCode, Change, Change); 13] = [
             (
                 FindingCode::NoKeyFrame,
                 |vitals| vitals.since_key_s = Some(6.1),
@@ -324,6 +333,11 @@ mod tests {
                 FindingCode::ObjectsAway,
                 |vitals| vitals.objects_away = true,
                 |vitals| vitals.objects_away = false,
+            ),
+            (
+                FindingCode::RungsLack,
+                |vitals| vitals.rungs_lack = true,
+                |vitals| vitals.rungs_lack = false,
             ),
         ];
         for (code, makes_ill, makes_well) in cases {

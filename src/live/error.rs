@@ -24,6 +24,9 @@ pub enum LiveError {
     /// The rows failed.
     #[error(transparent)]
     Store(StoreError),
+    /// What was recorded cannot be read.
+    #[error("the replay cannot be read: {0}")]
+    Replay(#[source] crate::rendition::RenditionError),
     /// A member's key could not be read or made.
     #[error("the stream key is not to be had: {0}")]
     Key(#[source] crate::accounts::AccountsError),
@@ -40,6 +43,7 @@ impl LiveError {
             Self::Forbidden => ErrorKind::Forbidden,
             Self::Stopping => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
+            Self::Replay(error) => error.kind(),
             Self::Key(error) => error.kind(),
         }
     }

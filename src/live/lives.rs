@@ -12,9 +12,13 @@ use super::doctor::Finding;
 use super::error::LiveError;
 use super::owner::{Command, Owner};
 use super::playback::Playback;
+use super::poster::Drawing;
 use super::publisher::{PublishRefusal, PublishRequest, Publisher};
+use super::room::Room;
 use super::running::Running;
+use super::standing::LadderView;
 use super::state::{STOPPED_KEY_REST, State};
+use super::steps::Steps;
 use crate::base::{Event, LiveId, RecordingId, Secret, UserId, random_hex};
 use crate::rendition::{Growing, GrowingPlan, PlaybackError, Reader, Sending};
 use crate::store::{
@@ -30,6 +34,8 @@ const REPLAYS_KEPT: usize = 64;
 pub struct Lives {
     deps: Arc<Deps>,
     pub(super) sending: Sending,
+    room: Room,
+    drawing: Drawing,
     // std mutex: never held across an await; only map look-ups.
     known: Arc<Mutex<Known>>,
 }
@@ -97,6 +103,17 @@ pub struct LiveView {
     pub viewers: usize,
     /// What is wrong with what the encoder sends now; for the owner.
     pub findings: Vec<Finding>,
+    /// The renditions beside the encoder's own, where they are in memory.
+    pub ladder: LadderView,
+    /// The encoder's own rendition as the multivariant playlist tells it, where it is in memory.
+    pub source: Option<crate::hls::Variant>,
+}
+
+/// What an earlier process recorded of a live that goes on.
+pub(super) struct Left {
+    pub(super) growing: Growing,
+    pub(super) recording: RecordingId,
+    pub(super) steps: Steps,
 }
 
 impl Lives {
@@ -112,6 +129,8 @@ impl Lives {
         Self {
             deps: Arc::new(deps),
             sending,
+            room: Room::of_machine(),
+            drawing: Drawing::default(),
             known: Arc::default(),
         }
     }
@@ -236,7 +255,7 @@ impl Lives {
             at: self.deps.clock.now(),
         };
         let live = self.deps.store.start_live(&new).await?;
-        let running = self.run(live, State::Ready, None, None);
+        let running = self.run(live, State::Ready, None);
         self.lock().resting_keys.remove(&user.id);
         self.deps.events.publish(Event::LiveStarted {
             live: running.live,
@@ -245,26 +264,29 @@ impl Lives {
         Ok(running)
     }
 
-    /// Gives a live its owner task.
-    pub(super) fn run(
-        &self,
-        live: Live,
-        state: State,
-        growing: Option<Growing>,
-        recording: Option<RecordingId>,
-    ) -> Arc<Running> {
-        let growing = growing.unwrap_or_else(|| Growing::new(self.plan(live.id)));
+    /// Gives a live its owner task. `left` is what an earlier process recorded of it.
+    pub(super) fn run(&self, live: Live, state: State, left: Option<Left>) -> Arc<Running> {
+        let (growing, recording, steps) = match left {
+            Some(left) => (left.growing, Some(left.recording), Some(left.steps)),
+            None => (Growing::new(self.plan(live.id)), None, None),
+        };
         let (commands, heard) = mpsc::channel(32);
-        let running = Arc::new(Running::new(&live, growing.reader(), commands));
+        let ladder = LadderView::default();
+        let running = Arc::new(Running::new(&live, growing.reader(), ladder, commands));
         self.lock().add(Arc::clone(&running));
-        let owner = Owner::new(
+        let plan = self.plan(live.id);
+        let mut owner = Owner::new(
             Arc::clone(&self.deps),
             live,
             state,
             Arc::clone(&running),
             growing,
             recording,
+            (plan, self.room.clone()),
         );
+        if let (Some(recording), Some(steps)) = (recording, steps) {
+            owner.go_on_with(recording, steps);
+        }
         let (lives, ended) = (self.clone(), Arc::clone(&running));
         let tasks = self.deps.tasks.clone();
         tasks.spawn(async move {
@@ -409,7 +431,10 @@ impl Lives {
         let running = running.as_ref();
         let viewers = running.map_or(0, |running| running.audience.count());
         let findings = running.map_or_else(Vec::new, |running| running.findings());
+        let ladder = running.map(|running| running.ladder().borrow().clone());
         Ok(LiveView {
+            ladder: ladder.unwrap_or_default(),
+            source: running.and_then(|running| running.source().variant()),
             sessions: self.deps.store.sessions_of(live).await?,
             recording,
             post,
@@ -445,12 +470,13 @@ impl Lives {
         let recording = recording
             .map_err(|error| unavailable(&error))?
             .ok_or(PlaybackError::NotFound)?;
-        let reader = Reader::replay(&self.deps.store, &self.sending, &recording)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let all = Reader::replay_all(&self.deps.store, &self.sending, &recording).await;
+        let mut all = all.map_err(|error| unavailable(&error))?.into_iter();
+        let source = all.next().ok_or(PlaybackError::NotFound)?;
         // Nobody hears these commands: the live has ended.
         let (commands, _) = mpsc::channel(1);
-        let replay = Arc::new(Running::new(&live, reader, commands));
+        let rungs = LadderView::of_replay(all);
+        let replay = Arc::new(Running::new(&live, source, rungs, commands));
         self.lock().keep_replay(Arc::clone(&replay));
         Ok(Playback::new(replay))
     }
@@ -486,6 +512,10 @@ impl Lives {
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn drawing(&self) -> &Drawing {
+        &self.drawing
     }
 
     pub(super) fn deps(&self) -> &Arc<Deps> {

@@ -11,19 +11,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::config::LadderWish;
 use super::deps::Deps;
 use super::doctor::{Changes, Doctor};
 use super::error::LiveError;
+use super::ladder::{self, Close, LadderHandle, Site};
 use super::publisher::{
     Closing, FromPublisher, PublishRefusal, PublishRequest, Publisher, SessionEnd,
 };
+use super::room::Room;
 use super::rows::{Row, Rows};
 use super::running::Running;
 use super::state::{Happening, Interruption, READY_TIMEOUT, SILENCE, State, next};
+use super::steps::Steps;
 use super::vitals::Measuring;
 use crate::av::Ticks;
 use crate::base::{Event, RecordingId, SessionId, Timestamp};
-use crate::rendition::{Growing, Media, RenditionError};
+use crate::rendition::{Growing, GrowingPlan, Media, RenditionError};
 use crate::store::{
     EndReason, GapCause, Live, LiveChange, LiveStatus, NewGap, NewSession, RecordingState,
     StoreError, insist,
@@ -69,6 +73,12 @@ pub(super) struct Owner {
     state: State,
     running: Arc<Running>,
     growing: Growing,
+    ladder: Option<LadderHandle>,
+    /// What an earlier process left of it, until its task has it.
+    steps: Steps,
+    /// How renditions grow.
+    plan: GrowingPlan,
+    room: Room,
     recording: Option<RecordingId>,
     session: Option<Session>,
     /// When media came last; while there is none: when the state began.
@@ -88,6 +98,7 @@ impl Owner {
         running: Arc<Running>,
         growing: Growing,
         recording: Option<RecordingId>,
+        (plan, room): (GrowingPlan, Room),
     ) -> Self {
         let last_media_at = live.last_media_at.unwrap_or_else(|| deps.clock.now());
         let gap = matches!(state, State::Interrupted(_)).then(|| OpenGap {
@@ -101,6 +112,10 @@ impl Owner {
             state,
             running,
             growing,
+            ladder: None,
+            steps: Steps::default(),
+            plan,
+            room,
             recording,
             session: None,
             last_media: Instant::now(),
@@ -135,6 +150,9 @@ impl Owner {
                 self.answer_after_the_end(command);
             }
             self.finish_late().await;
+            if let Some(ladder) = self.ladder.take() {
+                ladder.ended().await;
+            }
         }
         .instrument(span)
         .await;
@@ -203,6 +221,7 @@ impl Owner {
             .open_session(&row)
             .await
             .map_err(unavailable)?;
+        self.begin_ladder(recording).await;
         self.advance(Happening::Publish);
         self.rows.settle(SETTLE).await;
 
@@ -227,6 +246,48 @@ impl Owner {
             to_owner,
             closing: closing_seen,
         })
+    }
+
+    /// Gives the live a ladder, if it is to have one and has none.
+    async fn begin_ladder(&mut self, recording: RecordingId) {
+        if self.ladder.is_some() || self.deps.config.ladder == LadderWish::Off {
+            return;
+        }
+        let owner = self.deps.store.user(self.live.owner_id).await;
+        let owner = owner.unwrap_or_else(|error| {
+            tracing::warn!(%error, "whose live this is cannot be read; it gets no ladder");
+            None
+        });
+        let roles = &self.deps.config.ladder_roles;
+        if owner.is_some_and(|owner| roles.contains(&owner.role)) {
+            self.follow(recording, true);
+        }
+    }
+
+    /// Takes up the rungs that an earlier process left, whatever the settings are now: they end with the live.
+    pub(super) fn go_on_with(&mut self, recording: RecordingId, steps: Steps) {
+        let wanted = self.deps.config.ladder != LadderWish::Off;
+        let has_rungs = !steps.is_empty();
+        self.steps = steps;
+        if has_rungs {
+            self.follow(recording, wanted);
+        }
+    }
+
+    /// Starts the ladder's task.
+    fn follow(&mut self, recording: RecordingId, wanted: bool) {
+        let site = Site {
+            deps: Arc::clone(&self.deps),
+            running: Arc::clone(&self.running),
+            growing: self.plan.clone(),
+            recording,
+            room: self.room.clone(),
+            tracks: self.growing.tracks().cloned(),
+            wanted,
+        };
+        let (ladder, beats) = ladder::start(site, std::mem::take(&mut self.steps));
+        self.growing.follow(beats);
+        self.ladder = Some(ladder);
     }
 
     async fn listen(&mut self, heard: Option<FromPublisher>) {
@@ -300,7 +361,8 @@ impl Owner {
         };
         let at = session.began.elapsed();
         let away = self.growing.objects_are_away();
-        if let Some(vitals) = session.measuring.look(at, away) {
+        let lack = self.running.lacks_rungs();
+        if let Some(vitals) = session.measuring.look(at, away, lack) {
             let changes = self.doctor.look(vitals, self.deps.clock.now());
             self.tell_findings(&changes);
         }
@@ -499,6 +561,10 @@ impl Owner {
             return false;
         };
         let finished = self.growing.finish().await;
+        // Behind the source, and behind the answer of the stop.
+        if let Some(ladder) = &self.ladder {
+            ladder.close(Close::Finish);
+        }
         self.note_losses();
         note_finished(&self.deps, recording, &finished).await
     }
@@ -526,6 +592,9 @@ impl Owner {
         if let Err(error) = self.growing.park().await {
             tracing::error!(%error, "the rendition could not be parked");
         }
+        if let Some(ladder) = &self.ladder {
+            ladder.close(Close::Park);
+        }
         self.note_losses();
         let change = LiveChange {
             last_media_at: Some(self.last_media_at),
@@ -533,6 +602,9 @@ impl Owner {
         };
         self.rows.put(Row::Live(change));
         self.rows.settle(SETTLE).await;
+        if let Some(ladder) = self.ladder.take() {
+            ladder.ended().await;
+        }
         tracing::info!("the live is parked");
     }
 }

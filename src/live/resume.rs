@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::error::LiveError;
-use super::lives::Lives;
+use super::lives::{Left, Lives};
 use super::owner::note_finished;
 use super::state::{Happening, State, next};
+use super::steps::Steps;
 use crate::base::LiveId;
-use crate::rendition::{Growing, Survived, sweep};
-use crate::store::{EndReason, Live, LiveChange, LiveStatus, Recording, RecordingState};
+use crate::hls::Variant;
+use crate::rendition::{From, Growing, Mirror, MirrorPlan, Survived, sweep};
+use crate::store::{
+    EndReason, Live, LiveChange, LiveStatus, Recording, RecordingState, WholeRecording,
+};
 
 /// What a start found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,10 +91,14 @@ impl Lives {
     async fn resume_live(&self, live: &Live, survived: Survived) -> anyhow::Result<()> {
         let deps = self.deps();
         let Some(recording) = deps.store.recording_of(live.id).await? else {
-            self.run(live.clone(), State::Ready, None, None);
+            self.run(live.clone(), State::Ready, None);
             return Ok(());
         };
-        let (growing, written) = Growing::resume(self.plan(live.id), &recording, survived).await?;
+        let (mut growing, written) =
+            Growing::resume(self.plan(live.id), &recording, survived).await?;
+        let steps = self
+            .resume_rungs(live.id, &mut growing, &recording, survived)
+            .await;
         let mut live = live.clone();
         live.last_media_at = live.last_media_at.max(written);
         let state = next(State::Live, Happening::Restart);
@@ -103,8 +111,48 @@ impl Lives {
         };
         deps.store.update_live(live.id, &change).await?;
         live.status = state.status();
-        self.run(live, state, Some(growing), Some(recording.recording.id));
+        let left = Left {
+            growing,
+            recording: recording.recording.id,
+            steps,
+        };
+        self.run(live, state, Some(left));
         Ok(())
+    }
+
+    /// The rungs that an earlier process left of a live whose source goes on as `growing`. One that cannot be read is
+    /// left to the replay.
+    async fn resume_rungs(
+        &self,
+        live: LiveId,
+        growing: &mut Growing,
+        recording: &WholeRecording,
+        survived: Survived,
+    ) -> Steps {
+        let line = growing.take_line();
+        let files = self.plan(live);
+        let mut names: Vec<&str> = Vec::new();
+        let rungs = recording.runs.iter();
+        for run in rungs.filter(|run| run.rendition != files.rendition) {
+            if !names.contains(&run.rendition.as_str()) {
+                names.push(&run.rendition);
+            }
+        }
+        let mut mirrors = Vec::new();
+        for name in names {
+            let Some(plan) = plan_of_rows(name, recording) else {
+                continue;
+            };
+            let size = plan.estimate.resolution;
+            let resumed = Mirror::resume(files.clone(), plan, recording, &line, survived).await;
+            match resumed {
+                Ok(mirror) => mirrors.push((mirror, size)),
+                Err(error) => {
+                    tracing::error!(rendition = name, %error, "a rung cannot go on");
+                }
+            }
+        }
+        Steps::resumed(mirrors, line)
     }
 
     /// Makes the recording of an ended live final; `false` when nothing of it can be played, or not yet.
@@ -126,8 +174,15 @@ impl Lives {
                 return Ok(note_finished(deps, id, &Ok(false)).await);
             }
         };
+        let mut steps = self
+            .resume_rungs(live, &mut growing, &whole, survived)
+            .await;
         let finished = growing.finish().await;
         let saved = note_finished(deps, id, &finished).await;
+        let (store, sending) = (deps.store.clone(), self.sending.clone());
+        let keep = deps.config.keep_rungs;
+        deps.tasks
+            .spawn(async move { steps.finish(live, keep, &store, &sending).await });
         if finished.is_err() {
             // A full disk: it goes on beside the server.
             let deps = Arc::clone(deps);
@@ -139,4 +194,27 @@ impl Lives {
         }
         Ok(saved)
     }
+}
+
+/// What a rung is made of, as far as its rows tell: until its source's next run begins, only what is there matters.
+fn plan_of_rows(name: &str, recording: &WholeRecording) -> Option<MirrorPlan> {
+    let runs = recording.runs.iter();
+    let newest = runs
+        .filter(|run| run.rendition == name)
+        .max_by_key(|run| run.number)?;
+    let side = |side: Option<i64>| side.and_then(|side| u32::try_from(side).ok());
+    let has = |codec: &Option<String>| codec.is_some().then_some(From::Encoder);
+    Some(MirrorPlan {
+        rendition: name.to_owned(),
+        picture: has(&newest.video_codec),
+        sound: has(&newest.audio_codec),
+        estimate: Variant {
+            uri: format!("{name}/index.m3u8"),
+            bandwidth: 0,
+            average_bandwidth: None,
+            codecs: newest.codecs.clone(),
+            resolution: side(newest.width).zip(side(newest.height)),
+            frame_rate: newest.frame_rate,
+        },
+    })
 }

@@ -3,15 +3,19 @@
 use std::sync::Mutex;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::audience::Audience;
 use super::doctor::Finding;
+use super::error::LiveError;
 use super::owner::Command;
+use super::poster::Drawn;
 use super::publisher::full;
+use super::standing::{LadderView, Poster};
 use crate::base::{LiveId, UserId};
-use crate::rendition::{Loss, Reader};
-use crate::store::LiveStatus;
+use crate::rendition::{Loss, Reader, Sending};
+use crate::store::{LiveStatus, Store};
 
 /// A live that has an owner task, or had one until a moment ago.
 #[derive(Debug)]
@@ -19,8 +23,11 @@ pub(super) struct Running {
     pub(super) live: LiveId,
     pub(super) owner: UserId,
     pub(super) playback_id: String,
-    pub(super) reader: Reader,
+    source: Reader,
+    ladder: watch::Sender<LadderView>,
     pub(super) audience: Audience,
+    /// When a picture was drawn of it last.
+    pub(super) drawn: Drawn,
     // 32 commands: publishes and stops are rare. Full: the caller waits.
     commands: mpsc::Sender<Command>,
     // std mutex: never held across an await.
@@ -34,26 +41,31 @@ struct Now {
     owner_seen: Instant,
     /// The hole that the disk is making in the recording.
     losing: Option<Loss>,
+    poster: Option<Poster>,
 }
 
 impl Running {
     pub(super) fn new(
         live: &crate::store::Live,
-        reader: Reader,
+        source: Reader,
+        ladder: LadderView,
         commands: mpsc::Sender<Command>,
     ) -> Self {
         Self {
             live: live.id,
             owner: live.owner_id,
             playback_id: live.playback_id.clone(),
-            reader,
+            source,
+            ladder: watch::Sender::new(ladder),
             audience: Audience::default(),
+            drawn: Drawn::default(),
             commands,
             now: Mutex::new(Now {
                 status: live.status,
                 findings: Vec::new(),
                 owner_seen: Instant::now(),
                 losing: None,
+                poster: None,
             }),
         }
     }
@@ -67,6 +79,58 @@ impl Running {
             }
             told => told.is_ok(),
         }
+    }
+
+    /// The rendition that is the encoder's own.
+    pub(super) fn source(&self) -> &Reader {
+        &self.source
+    }
+
+    /// What is known of its ladder; those who wait see it change.
+    pub(super) fn ladder(&self) -> watch::Receiver<LadderView> {
+        self.ladder.subscribe()
+    }
+
+    pub(super) fn set_ladder(&self, ladder: LadderView) {
+        self.ladder.send_replace(ladder);
+    }
+
+    /// Whether viewers lack rungs that they could have.
+    pub(super) fn lacks_rungs(&self) -> bool {
+        self.ladder.borrow().is_short()
+    }
+
+    /// The rendition of this name.
+    pub(super) fn rendition(&self, name: &str) -> Option<Reader> {
+        if name == self.source.name() {
+            return Some(self.source.clone());
+        }
+        let ladder = self.ladder.borrow();
+        let mut readers = ladder.rungs.iter().map(|rung| &rung.reader);
+        readers.find(|reader| reader.name() == name).cloned()
+    }
+
+    /// What rows and files have of its rungs, after its end.
+    pub(super) async fn replay(
+        &self,
+        store: &Store,
+        sending: &Sending,
+    ) -> Result<LadderView, LiveError> {
+        let Some(recording) = store.recording_of(self.live).await? else {
+            return Ok(LadderView::default());
+        };
+        let all = Reader::replay_all(store, sending, &recording).await;
+        let all = all.map_err(LiveError::Replay)?;
+        Ok(LadderView::of_replay(all.into_iter().skip(1)))
+    }
+
+    /// The newest picture of it.
+    pub(super) fn poster(&self) -> Option<Poster> {
+        self.lock().poster.clone()
+    }
+
+    pub(super) fn set_poster(&self, poster: Poster) {
+        self.lock().poster = Some(poster);
     }
 
     pub(super) fn status(&self) -> LiveStatus {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Actor, Closing, Config, Deps, LiveError, Lives, Media, Publisher, StartLive};
+use super::{
+    Actor, Closing, Config, Deps, LadderWish, LiveError, Lives, Media, Publisher, StartLive,
+};
 use super::{PublishRefusal, PublishRequest, SessionEnd};
 use crate::accounts::{Accounts, NewAccount, PasswordCost};
 use crate::av::{
@@ -14,6 +16,7 @@ use crate::av::{
 };
 use crate::base::{Clock, Events, IdMaker, LiveId, Secret, Tasks, UserId};
 use crate::objects::Directory;
+use crate::pipeline::{self, Host};
 use crate::rendition::{MediaBytes, Places, PlaylistQuery, Survived};
 use crate::store::{EndReason, LiveStatus, RecordingState, Store};
 
@@ -31,6 +34,11 @@ impl House {
     }
 
     async fn open_with(folder: &Path, config: Config) -> Self {
+        // Children are the business of `tests/it/ladder.rs`.
+        let config = Config {
+            ladder: LadderWish::Off,
+            ..config
+        };
         let url = format!("sqlite:{}", folder.join("griot.db").display());
         let store = Store::open(&crate::store::Config { url })
             .await
@@ -54,6 +62,7 @@ impl House {
             store: store.clone(),
             accounts: accounts.clone(),
             places,
+            host: Host::new(pipeline::Config::in_folder(folder.join("pipeline"))),
             clock,
             ids,
             events: Events::default(),

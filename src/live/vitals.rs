@@ -35,6 +35,8 @@ pub(super) struct Vitals {
     pub(super) sound: Option<(u32, u8)>,
     pub(super) disk_refuses: bool,
     pub(super) objects_away: bool,
+    /// Viewers lack rungs that they could have, for want of CPU or of GStreamer.
+    pub(super) rungs_lack: bool,
 }
 
 /// Sums at one look.
@@ -122,7 +124,12 @@ impl Measuring {
     }
 
     /// The vitals, if it is time for another look.
-    pub(super) fn look(&mut self, at: Duration, objects_away: bool) -> Option<&Vitals> {
+    pub(super) fn look(
+        &mut self,
+        at: Duration,
+        objects_away: bool,
+        rungs_lack: bool,
+    ) -> Option<&Vitals> {
         if self.looks.back().is_some_and(|last| at < last.at + LOOK) {
             return None;
         }
@@ -132,6 +139,7 @@ impl Measuring {
             self.looks.pop_front();
         }
         self.vitals.objects_away = objects_away;
+        self.vitals.rungs_lack = rungs_lack;
         self.vitals.disk_refuses = self
             .disk_refused
             .is_some_and(|refused| at < refused + DISK_MEMORY);
@@ -215,7 +223,7 @@ mod tests {
             let sound = ms * 48 + ms * 48 * drift / 1_000;
             measuring.hear(&frame(TrackKind::Audio, sound, true, 200));
             let at = Duration::from_millis(u64::try_from(ms).unwrap());
-            if let Some(vitals) = measuring.look(at, false) {
+            if let Some(vitals) = measuring.look(at, false, false) {
                 seen = vitals.clone();
             }
         }
@@ -257,7 +265,7 @@ mod tests {
     fn what_is_kept_does_not_grow() {
         let mut measuring = Measuring::default();
         for second in 0..10_000 {
-            measuring.look(Duration::from_secs(second), false);
+            measuring.look(Duration::from_secs(second), false, false);
         }
         assert!(measuring.looks.len() <= 11);
     }
@@ -267,7 +275,7 @@ mod tests {
         let mut measuring = Measuring::default();
         measuring.disk_refused(Duration::from_secs(5));
         let told = |measuring: &mut Measuring, at| {
-            let vitals = measuring.look(Duration::from_secs(at), false);
+            let vitals = measuring.look(Duration::from_secs(at), false, false);
             vitals.unwrap().disk_refuses
         };
         assert!(told(&mut measuring, 6));

@@ -1,12 +1,21 @@
 //! The table of renditions, `pipelines/ladder.toml`, and what of it a source gets.
 
-use super::plan::{AudioRung, Rung, VideoRung};
+use serde::Deserialize;
+
+use super::plan::{AudioRung, Rung, Transcode, VideoRung};
 
 /// The table as it is built in.
 const TABLE: &str = include_str!("../../pipelines/ladder.toml");
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    rung: Vec<LadderRung>,
+}
+
 /// One row of the table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LadderRung {
     /// `720p`, …, `audio`: the name in addresses and rows.
     pub name: String,
@@ -35,31 +44,36 @@ impl Default for Ladder {
 const SMALLER_PERCENT: u32 = 90;
 
 impl Ladder {
-    /// Reads the little of TOML that the table is written in: `[[rung]]`, `key = "text"`, `key = number`, comments.
-    fn parse(text: &str) -> Option<Self> {
-        let mut rungs: Vec<LadderRung> = Vec::new();
-        for line in text.lines() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if line == "[[rung]]" {
-                rungs.push(LadderRung {
-                    name: String::new(),
-                    short_side: 0,
-                    video_kbps: 0,
-                    audio_kbps: 0,
-                });
-            } else if !line.is_empty() {
-                let (key, value) = line.split_once('=')?;
-                let (rung, value) = (rungs.last_mut()?, value.trim());
-                match key.trim() {
-                    "name" => value.trim_matches('"').clone_into(&mut rung.name),
-                    "short_side" => rung.short_side = value.parse().ok()?,
-                    "video_kbps" => rung.video_kbps = value.parse().ok()?,
-                    "audio_kbps" => rung.audio_kbps = value.parse().ok()?,
-                    _ => return None,
+    /// Reads a table: `[[rung]]` with `name`, `short_side`, `video_kbps` and `audio_kbps`, best first.
+    ///
+    /// # Errors
+    /// What is wrong with it, and in which row: unknown or missing keys, names that cannot stand in an address or stand
+    /// for something else, numbers out of range, rows that are not in order.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Table { rung: rungs } =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        if rungs.is_empty() || rungs.len() > Transcode::MAX_RUNGS {
+            let most = Transcode::MAX_RUNGS;
+            return Err(format!(
+                "it needs one [[rung]] at least, and {most} at most"
+            ));
+        }
+        for (at, rung) in rungs.iter().enumerate() {
+            let wrong = rung.wrong().or_else(|| {
+                let before = &rungs[..at];
+                if before.iter().any(|other| other.name == rung.name) {
+                    return Some("the name is taken by a rung above");
                 }
+                before
+                    .iter()
+                    .any(|better| better.short_side <= rung.short_side)
+                    .then_some("rungs go from the largest short_side to the smallest, each once")
+            });
+            if let Some(wrong) = wrong {
+                return Err(format!("rung `{}`: {wrong}", rung.name));
             }
         }
-        Some(Self { rungs })
+        Ok(Self { rungs })
     }
 
     /// All rows, best first.
@@ -145,6 +159,30 @@ impl Ladder {
 }
 
 impl LadderRung {
+    /// Names of renditions that are no row of a table: the encoder's own, and what stands for it.
+    const TAKEN: [&str; 3] = ["source", "h264", "aac"];
+
+    /// What cannot work about this row by itself.
+    fn wrong(&self) -> Option<&'static str> {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if self.name.is_empty() || self.name.len() > 32 || !self.name.bytes().all(letter) {
+            return Some("a name is 1 to 32 of a-z, 0-9 and -, for it stands in addresses");
+        }
+        if Self::TAKEN.contains(&self.name.as_str()) {
+            return Some("the name is griot's own");
+        }
+        if !(16..=320).contains(&self.audio_kbps) {
+            return Some("audio_kbps is from 16 to 320");
+        }
+        match (self.short_side, self.video_kbps) {
+            (0, 0) => None,
+            (0, _) => Some("a rung without short_side is sound alone: its video_kbps is 0"),
+            (64..=2_160, 16..=100_000) => None,
+            (64..=2_160, _) => Some("video_kbps is from 16 to 100000"),
+            _ => Some("short_side is from 64 to 2160, or 0 for sound alone"),
+        }
+    }
+
     /// This rung for a source of so many upright pixels: its shape kept, both sides even.
     fn sized(&self, width: u32, height: u32, frame_rate: (u32, u32)) -> Rung {
         let short = u64::from(width.min(height).max(1));
@@ -221,6 +259,41 @@ mod tests {
         assert_eq!(size(3_840, 2_160), (1_920, 1_080, 4_500));
         assert_eq!(size(320, 180), (320, 180, 700));
         assert_eq!(size(853, 479), (854, 480, 1_200));
+    }
+
+    #[test]
+    fn a_table_that_cannot_work_says_why() {
+        let rung = |name: &str, side: u32, video: u32, audio: u32| {
+            format!(
+                "[[rung]]\nname = \"{name}\"\nshort_side = {side}\nvideo_kbps = {video}\naudio_kbps = {audio}\n"
+            )
+        };
+        let good = rung("270p", 270, 400, 64) + &rung("voice", 0, 0, 32);
+        assert_eq!(Ladder::parse(&good).unwrap().rungs().len(), 2);
+        for (table, told) in [
+            (String::new(), "rung"),
+            ("rung = []".to_owned(), "one [[rung]]"),
+            (rung("270p", 270, 400, 64) + "bitrate = 3\n", "bitrate"),
+            ("[[rung]]\nname = \"270p\"\n".to_owned(), "short_side"),
+            (rung("27 0p", 270, 400, 64), "a-z"),
+            (rung("source", 270, 400, 64), "griot's own"),
+            (rung("270p", 270, 0, 64), "video_kbps"),
+            (rung("270p", 27, 400, 64), "short_side"),
+            (rung("270p", 270, 400, 640), "audio_kbps"),
+            (rung("voice", 0, 400, 64), "sound alone"),
+            (
+                rung("180p", 180, 400, 64) + &rung("270p", 270, 800, 64),
+                "largest",
+            ),
+            (
+                rung("a", 270, 400, 64) + &rung("b", 270, 800, 64),
+                "largest",
+            ),
+            (rung("a", 270, 400, 64) + &rung("a", 180, 200, 64), "taken"),
+        ] {
+            let error = Ladder::parse(&table).unwrap_err();
+            assert!(error.contains(told), "{table}: {error}");
+        }
     }
 
     #[test]

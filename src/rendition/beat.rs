@@ -10,8 +10,9 @@ use crate::hls::SegmentMeta;
 /// One decision of the source's packager, or one change of its playlist, in its order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Beat {
-    /// What follows lies in another run of the source. `discontinuity` as for [`hls::Window::start_run`](crate::hls::Window::start_run):
-    /// it counts where anything came before.
+    /// What follows lies in another run of the source. `discontinuity` as for
+    /// [`hls::Window::start_run`](crate::hls::Window::start_run): it counts where anything came before. Without one it
+    /// is the run that was open before: a follower is told of it when it comes.
     Run {
         /// What the run's frames are.
         tracks: TrackSet,
@@ -72,6 +73,11 @@ pub(super) struct Followers(Option<mpsc::Sender<Beat>>);
 impl Followers {
     pub(super) fn set(&mut self, followers: mpsc::Sender<Beat>) {
         self.0 = Some(followers);
+    }
+
+    /// Nothing more will be told.
+    pub(super) fn leave(&mut self) {
+        self.0 = None;
     }
 
     /// Tells the beat, which is made only where somebody hears it. Never waits: who is so far behind that the channel

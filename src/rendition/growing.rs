@@ -16,14 +16,15 @@ use super::gate::Gate;
 use super::losing::{Losing, Loss};
 use super::media::Media;
 use super::reader::{Announced, Reader};
-use super::run::OpenRun;
+use super::run::{NewOpenRun, OpenRun, RunNumbers, part_max_ms};
 use super::seal::Sealed;
 use super::sending::Sending;
 use super::shelf::Shelf;
+use super::siblings::Siblings;
 use super::variant::Rates;
 use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind, TrackSet};
-use crate::base::{Clock, IdMaker, LiveId, RecordingId, RunId, Tasks, Timestamp};
-use crate::fmp4::{Packed, PartTarget};
+use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
+use crate::fmp4::{Packager, PackagerConfig, Packed, PartTarget, ResumeState};
 use crate::hls;
 use crate::store::Store;
 
@@ -64,20 +65,25 @@ impl GrowingPlan {
     }
 }
 
+/// A run that grows, and what makes its parts.
+#[derive(Debug)]
+pub(super) struct Packing {
+    pub(super) packager: Packager,
+    pub(super) run: OpenRun,
+}
+
 /// A rendition that grows.
 #[derive(Debug)]
 pub struct Growing {
     pub(super) plan: GrowingPlan,
     pub(super) recording: Option<RecordingId>,
     gate: Gate,
-    pub(super) run: Option<OpenRun>,
-    /// The number of the next run.
-    pub(super) runs_made: u32,
-    /// The next run's number and id once its file was made, until its row is known to be there.
-    pub(super) claim: Option<(u32, RunId)>,
+    pub(super) run: Option<Packing>,
+    pub(super) numbers: RunNumbers,
     pub(super) window: hls::Window,
     pub(super) shelf: Arc<RwLock<Shelf>>,
     announced: watch::Sender<Announced>,
+    siblings: Siblings,
     pub(super) rates: Rates,
     interrupted: bool,
     pub(super) frame_rate_hint: Option<f64>,
@@ -100,7 +106,7 @@ pub struct Growing {
     /// While the disk refuses media.
     pub(super) losing: Option<Losing>,
     pub(super) losses: Vec<Loss>,
-    followers: Followers,
+    pub(super) followers: Followers,
     /// What an earlier process left, until it is taken or the first segment follows.
     pub(super) restored: Vec<hls::SegmentMeta>,
 }
@@ -116,11 +122,11 @@ impl Growing {
             recording: None,
             gate: Gate::default(),
             run: None,
-            runs_made: 0,
-            claim: None,
+            numbers: RunNumbers::default(),
             window,
             shelf: Arc::default(),
             announced,
+            siblings: Siblings::default(),
             rates: Rates::default(),
             interrupted: false,
             frame_rate_hint: None,
@@ -147,19 +153,25 @@ impl Growing {
             self.plan.rendition.clone(),
             Arc::clone(&self.shelf),
             self.announced.subscribe(),
+            self.siblings.clone(),
         )
     }
 
-    /// Tells `followers` every beat from now on; of a run that is open already, [`Growing::tracks`] tells. A full channel
-    /// never slows the live: its sender is dropped, which ends the ladder.
+    /// Tells `followers` every beat from now on, first of a run that is open already. A full channel never slows the
+    /// live: its sender is dropped, which ends the ladder.
     pub fn follow(&mut self, followers: mpsc::Sender<Beat>) {
         self.followers.set(followers);
+        if let Some(tracks) = self.tracks().cloned() {
+            self.followers.tell(|| Beat::Run {
+                tracks,
+                discontinuity: false,
+            });
+        }
     }
 
     /// What the frames of the run are that is open now.
-    #[must_use]
-    pub fn tracks(&self) -> Option<&TrackSet> {
-        self.run.as_ref().map(|run| &run.tracks)
+    fn tracks(&self) -> Option<&TrackSet> {
+        self.run.as_ref().map(|packing| packing.run.tracks())
     }
 
     /// What an earlier process has left of this rendition. Once, after [`Growing::resume`] and before media comes: it is empty after.
@@ -230,17 +242,14 @@ impl Growing {
         packed: &mut Vec<Packed>,
     ) -> Result<(), RenditionError> {
         let changed = self.gate.announce(config);
-        let Some(run) = &self.run else {
+        let Some(tracks) = self.tracks() else {
             return Ok(());
         };
-        if !changed || self.gate.fits(&run.tracks) {
+        if !changed || self.gate.fits(tracks) {
             return Ok(());
         }
         // Pictures before the next key frame would be lost to the next run.
-        if run.tracks.video.is_some()
-            && self.gate.fits_picture(&run.tracks)
-            && !self.awaits_first_frame
-        {
+        if tracks.video.is_some() && self.gate.fits_picture(tracks) && !self.awaits_first_frame {
             tracing::info!("the sound changed: the next key frame begins a run");
             self.sound_changed.get_or_insert(None);
             return Ok(());
@@ -293,7 +302,7 @@ impl Growing {
                 return Ok(());
             }
             self.rests_until = Some(Instant::now() + REST);
-            let run = OpenRun::create(self, tracks, self.frame_rate_hint).await?;
+            let run = self.create_run(tracks).await?;
             self.rests_until = None;
             self.begin_run(run);
             if let Some(run) = &mut self.run {
@@ -305,18 +314,41 @@ impl Growing {
         Ok(())
     }
 
-    /// What comes next lies in `run`; answers the run before it, if that was still open.
-    pub(super) fn begin_run(&mut self, mut run: OpenRun) -> Option<OpenRun> {
-        run.packager.start_session();
-        self.window.start_run(run.number, true);
+    /// Makes the next run, of what was announced: that holds, whatever the frame rate of this run turns out to be.
+    pub(super) async fn create_run(&mut self, tracks: TrackSet) -> Result<Packing, RenditionError> {
+        let config = PackagerConfig {
+            part_max_ms: part_max_ms(&self.plan, self.part_target),
+        };
+        let hint = self.frame_rate_hint;
+        let packager = match self.part_target {
+            None => Packager::new(config, tracks, self.end, hint)?,
+            Some(announced) => {
+                let state = ResumeState::after(announced, self.end, []);
+                Packager::resume(config, tracks, state, hint)?
+            }
+        };
+        let new = NewOpenRun {
+            recording: self.recording,
+            init: packager.init().clone(),
+            timeline_start: self.end,
+            started_at: self.session_began.unwrap_or_else(|| self.plan.clock.now()),
+        };
+        let run = OpenRun::create(&self.plan, &mut self.numbers, new).await?;
+        Ok(Packing { packager, run })
+    }
+
+    /// What comes next lies in `next`; answers the run before it, if that was still open.
+    pub(super) fn begin_run(&mut self, mut next: Packing) -> Option<OpenRun> {
+        next.packager.start_session();
+        self.window.start_run(next.run.number, true);
         self.followers.tell(|| Beat::Run {
-            tracks: run.tracks.clone(),
+            tracks: next.run.tracks().clone(),
             discontinuity: true,
         });
-        if let Some(shelf) = run.shelf() {
+        if let Some(shelf) = next.run.shelf() {
             self.shelf().add_run(shelf);
         }
-        self.run.replace(run)
+        self.run.replace(next).map(|before| before.run)
     }
 
     /// The encoder is gone: what is pending becomes the last part of its segment.
@@ -344,7 +376,7 @@ impl Growing {
         self.end_session().await?;
         if let Some(run) = self.run.take() {
             self.end = run.packager.end();
-            self.seal(run);
+            self.seal(run.run);
         }
         Ok(())
     }
@@ -354,9 +386,10 @@ impl Growing {
         if packed.is_empty() {
             return Ok(());
         }
-        let Some(mut run) = self.run.take() else {
+        let Some(Packing { packager, mut run }) = self.run.take() else {
             return Ok(());
         };
+        let target = packager.part_target();
         let bytes = packed.iter().filter_map(|item| match item {
             Packed::Part(part) => Some(part.bytes.clone()),
             Packed::SegmentEnd => None,
@@ -372,19 +405,23 @@ impl Growing {
         let mut offset = written.as_ref().ok().copied();
         for item in packed {
             match item {
-                Packed::Part(part) => self.add_part(&mut run, part, &mut offset),
+                Packed::Part(part) => self.add_part(&mut run, target, part, &mut offset),
                 Packed::SegmentEnd => drop(self.end_segment(&mut run)),
             }
         }
-        self.run = Some(run);
+        self.run = Some(Packing { packager, run });
         self.announce();
         Ok(())
     }
 
-    fn add_part(&mut self, run: &mut OpenRun, part: Part, offset: &mut Option<u64>) {
-        let target = *self
-            .part_target
-            .get_or_insert_with(|| run.packager.part_target());
+    fn add_part(
+        &mut self,
+        run: &mut OpenRun,
+        target: PartTarget,
+        part: Part,
+        offset: &mut Option<u64>,
+    ) {
+        let target = *self.part_target.get_or_insert(target);
         if let PartTarget::Parts { duration } = target {
             self.window.set_part_target(Some(duration));
         }
@@ -441,8 +478,8 @@ impl Growing {
     }
 
     pub(super) fn announce(&self) {
-        let run = self.run.as_ref();
-        let measured = run.map(|run| self.rates.variant(&self.plan.rendition, &run.tracks));
+        let tracks = self.tracks();
+        let measured = tracks.map(|tracks| self.rates.variant(&self.plan.rendition, tracks));
         let variant = measured.or_else(|| self.announced.borrow().variant());
         self.announce_variant(variant);
     }

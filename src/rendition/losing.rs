@@ -15,9 +15,9 @@ use crate::fmp4::Packed;
 /// How long a rendition leaves a disk alone that has refused.
 const REST: Duration = Duration::from_secs(1);
 /// The same once a new run could not begin.
-const LONG_REST: Duration = Duration::from_secs(10);
+pub(super) const LONG_REST: Duration = Duration::from_secs(10);
 /// Room that ends a hole, so that it does not begin again at once; on a small disk an eighth of it is enough.
-const ROOM: u64 = 64 << 20;
+pub(super) const ROOM: u64 = 64 << 20;
 
 /// A hole that the disk has made in a recording.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,15 +102,16 @@ impl Growing {
         frame: &Frame,
         packed: &mut Vec<Packed>,
     ) -> Result<(), RenditionError> {
-        let (Some(losing), Some(run)) = (&mut self.losing, &self.run) else {
+        let (Some(losing), Some(packing)) = (&mut self.losing, &self.run) else {
             return Ok(());
         };
-        let begins = frame.key && (frame.track == TrackKind::Video || run.tracks.video.is_none());
+        let tracks = packing.run.tracks();
+        let begins = frame.key && (frame.track == TrackKind::Video || tracks.video.is_none());
         if !begins || Instant::now() < losing.rests_until {
             return Ok(());
         }
         losing.rests_until = Instant::now() + REST;
-        let tracks = run.tracks.clone();
+        let tracks = tracks.clone();
         let spool = self.plan.sending.places().spool.clone();
         let room = timeout(REST, blocking(move || SpoolRoom::of(&spool))).await;
         let Ok(Ok(room)) = room else {
@@ -123,7 +124,7 @@ impl Growing {
         }
         self.write_out(std::mem::take(packed)).await?;
         self.end_session().await?;
-        match OpenRun::create(self, tracks, self.frame_rate_hint).await {
+        match self.create_run(tracks).await {
             Ok(run) => {
                 let dry = self.begin_run(run);
                 self.end_losing();

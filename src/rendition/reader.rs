@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::file::FileRange;
 use super::object_range::ObjectRange;
 use super::shelf::Shelf;
+use super::siblings::Siblings;
 use crate::base::Timestamp;
 use crate::hls;
 
@@ -126,6 +127,8 @@ struct Moment {
     snapshot: hls::Snapshot,
     variant: Option<hls::Variant>,
     interrupted: bool,
+    /// Its media does not come: its playlist cannot be had.
+    away: bool,
     multivariant: OnceLock<Bytes>,
 }
 
@@ -140,8 +143,30 @@ impl Announced {
             snapshot,
             variant,
             interrupted,
+            away: false,
             multivariant: OnceLock::new(),
         }))
+    }
+
+    /// The same of a rung whose media does not come.
+    pub(super) fn away(snapshot: hls::Snapshot, variant: Option<hls::Variant>) -> Self {
+        Self(Arc::new(Moment {
+            snapshot,
+            variant,
+            interrupted: false,
+            away: true,
+            multivariant: OnceLock::new(),
+        }))
+    }
+
+    /// What other renditions' playlists say of this one; nothing while it is away, before its first media, and after its end.
+    pub(super) fn report(&self, name: &str, without_parts: bool) -> Option<hls::RenditionReport> {
+        let moment = &self.0;
+        if moment.away || moment.snapshot.ended() {
+            return None;
+        }
+        let uri = format!("../{name}/index.m3u8");
+        moment.snapshot.report(uri, without_parts)
     }
 
     /// What the multivariant playlist says of it, once there is media.
@@ -149,14 +174,19 @@ impl Announced {
         self.0.variant.clone()
     }
 
-    fn text(&self, query: PlaylistQuery) -> Bytes {
+    fn text(&self, query: PlaylistQuery, siblings: &Siblings) -> Bytes {
         let arrives_late = self.0.snapshot.ended() && query.msn.is_none();
         let form = hls::Form {
             skip: query.skip,
             without_parts: query.without_parts || arrives_late,
             gzip: query.gzip,
         };
-        self.0.snapshot.playlist(form, &[])
+        let reports = siblings.reports(form.without_parts);
+        self.0.snapshot.playlist(form, &reports)
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.0.away
     }
 
     fn has_begun(&self) -> bool {
@@ -169,7 +199,8 @@ impl Announced {
 pub struct Reader {
     name: Cow<'static, str>,
     shelf: Arc<RwLock<Shelf>>,
-    announced: watch::Receiver<Announced>,
+    pub(super) announced: watch::Receiver<Announced>,
+    pub(super) siblings: Siblings,
 }
 
 impl Reader {
@@ -177,11 +208,13 @@ impl Reader {
         name: impl Into<Cow<'static, str>>,
         shelf: Arc<RwLock<Shelf>>,
         announced: watch::Receiver<Announced>,
+        siblings: Siblings,
     ) -> Self {
         Self {
             name: name.into(),
             shelf,
             announced,
+            siblings,
         }
     }
 
@@ -218,7 +251,7 @@ impl Reader {
     /// The media playlist; holds a blocking reload until it is satisfied, or for eight seconds.
     ///
     /// # Errors
-    /// `NotYet` before the first part, `TooFarAhead`.
+    /// `NotYet` before the first part, `TooFarAhead`, `NotFound` while the rendition is away, at once.
     pub async fn playlist(&self, query: PlaylistQuery) -> Result<PlaylistText, PlaybackError> {
         if query.part.is_some() && query.msn.is_none() {
             return Err(PlaybackError::TooFarAhead);
@@ -227,6 +260,9 @@ impl Reader {
         let mut announced = self.begun().await?;
         let mut news = self.announced.clone();
         let satisfied = loop {
+            if announced.is_away() {
+                return Err(PlaybackError::NotFound);
+            }
             match announced.0.snapshot.decide(query.msn, query.part) {
                 hls::Decision::Ready => break query.msn.is_some(),
                 hls::Decision::TooFarAhead => return Err(PlaybackError::TooFarAhead),
@@ -244,7 +280,7 @@ impl Reader {
             }
         };
         Ok(PlaylistText {
-            body: announced.text(query),
+            body: announced.text(query, &self.siblings),
             gzip: query.gzip,
             freshness: self.freshness(&announced, satisfied),
         })
@@ -268,6 +304,12 @@ impl Reader {
             .ok_or(PlaybackError::NotFound)
     }
 
+    /// Run and media sequence number of the newest finished segment.
+    #[must_use]
+    pub fn newest_segment(&self) -> Option<(u32, u64)> {
+        self.shelf().newest_segment()
+    }
+
     /// A part. The one that PRELOAD-HINT names is waited for; it is `NotFound` when a cut overtakes it.
     ///
     /// # Errors
@@ -281,7 +323,7 @@ impl Reader {
                 return Ok(bytes);
             }
             let lookup = announced.0.snapshot.contains(run, msn, Some(part as u64));
-            if lookup != hls::Lookup::Hinted {
+            if lookup != hls::Lookup::Hinted || announced.is_away() {
                 return Err(PlaybackError::NotFound);
             }
             match timeout_at(deadline, next(&mut news)).await {
@@ -300,11 +342,11 @@ impl Reader {
     }
 
     /// What is announced, once there is a part.
-    async fn begun(&self) -> Result<Announced, PlaybackError> {
+    pub(super) async fn begun(&self) -> Result<Announced, PlaybackError> {
         let deadline = Instant::now() + HOLD_FIRST;
         let mut news = self.announced.clone();
         let mut announced = news.borrow_and_update().clone();
-        while !announced.has_begun() {
+        while !announced.has_begun() && !announced.is_away() {
             match timeout_at(deadline, next(&mut news)).await {
                 Ok(Some(newer)) => announced = newer,
                 Ok(None) | Err(_) => return Err(PlaybackError::NotYet),
@@ -313,7 +355,7 @@ impl Reader {
         Ok(announced)
     }
 
-    fn freshness(&self, announced: &Announced, satisfied: bool) -> Freshness {
+    pub(super) fn freshness(&self, announced: &Announced, satisfied: bool) -> Freshness {
         if announced.0.snapshot.ended() {
             Freshness::Seconds(REPLAY_SECONDS)
         } else if satisfied {

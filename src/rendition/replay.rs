@@ -15,6 +15,7 @@ use super::reader::{Announced, Reader};
 use super::seal::download;
 use super::sending::Sending;
 use super::shelf::{RunShelf, Shelf, Source, Spot};
+use super::siblings::Siblings;
 use crate::base::blocking;
 use crate::hls::{self, SegmentMeta};
 use crate::store::{Run, RunState, Segment, Store, WholeRecording};
@@ -93,7 +94,7 @@ impl Reader {
         }
         let (announced, seen) = watch::channel(Announced::new(window.snapshot(), variant, false));
         drop(announced);
-        Ok(Self::new(name, shelf, seen))
+        Ok(Self::new(name, shelf, seen, Siblings::default()))
     }
 }
 

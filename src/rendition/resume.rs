@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::error::RenditionError;
 use super::file::RunFile;
-use super::growing::{Growing, GrowingPlan};
+use super::growing::{Growing, GrowingPlan, Packing};
 use super::place::Place;
 use super::replay::{SOURCE, put_on_or_lose, shelve, source_runs, variant};
 use super::run::{OpenRun, part_max_ms};
@@ -67,7 +67,7 @@ impl Growing {
             written = growing.take_up(run, last, survived).await?.or(written);
         }
         let made = runs.iter().map(|run| run.number + 1).max().unwrap_or(0);
-        growing.runs_made = u32::try_from(made).unwrap_or(u32::MAX);
+        growing.numbers.made = u32::try_from(made).unwrap_or(u32::MAX);
         growing.shelf().cool();
         let variant = variant(SOURCE, &runs);
         let average = variant
@@ -92,7 +92,7 @@ impl Growing {
             indexes.push(index.map_err(|error| RenditionError::Index(error.to_string()))?);
             segments.push(row.segment);
         }
-        self.put_home(run).await?;
+        put_home(&self.plan, run).await?;
         let (sending, store) = (&self.plan.sending, &self.plan.store);
         let source = put_on_or_lose(&self.shelf, run, sending, store, &mut segments).await?;
         let there = source.is_some();
@@ -100,9 +100,7 @@ impl Growing {
         if let Some(Source::File(file)) = source
             && run.state == RunState::Growing
         {
-            lost |= self
-                .lose_beyond(run, file, &mut segments, &mut indexes)
-                .await?;
+            lost |= lose_beyond(&self.plan, run, file, &mut segments, &mut indexes).await?;
         }
         for segment in &segments {
             let row = shelve(&mut self.shelf(), run, segment);
@@ -128,67 +126,9 @@ impl Growing {
             self.run = Some(open);
         } else {
             // What was announced is lost; or its successor exists, and the crash came before it was sealed.
-            self.seal(open);
+            self.seal(open.run);
         }
         Ok(Some(modified))
-    }
-
-    /// Back into the spool, to be sealed again: a file that was renamed into the object store before a crash
-    /// that came before its row.
-    async fn put_home(&self, run: &Run) -> Result<(), RenditionError> {
-        let Some(place @ Place::Spool(_)) = Place::from_row(&run.path) else {
-            return Ok(());
-        };
-        let spool = self.plan.sending.places().spool_path(place.key());
-        let Some(object) = self.plan.sending.places().objects.path(place.key()) else {
-            return Ok(());
-        };
-        let home = blocking(move || {
-            if run_is_away(&spool, &object) {
-                if let Some(folder) = spool.parent() {
-                    std::fs::create_dir_all(folder)?;
-                }
-                std::fs::rename(&object, &spool)?;
-            }
-            Ok(())
-        });
-        Ok(home.await?)
-    }
-
-    /// Makes gaps of the segments whose bytes the file has not got; says whether there are such.
-    async fn lose_beyond(
-        &self,
-        run: &Run,
-        file: Arc<File>,
-        segments: &mut [Segment],
-        indexes: &mut [SegmentIndex],
-    ) -> Result<bool, RenditionError> {
-        let length = blocking(move || Ok(file.metadata()?.len())).await?;
-        let length = i64::try_from(length).unwrap_or(i64::MAX);
-        let whole = segments
-            .iter()
-            .take_while(|segment| segment.byte_offset + segment.bytes <= length)
-            .count();
-        let Some(first) = segments.get(whole) else {
-            return Ok(false);
-        };
-        let (msn, end) = (first.msn, first.byte_offset);
-        tracing::error!(
-            run = run.number,
-            segment.msn = msn,
-            segments = segments.len() - whole,
-            "segments are lost: the file is shorter than its rows say"
-        );
-        let empty = SegmentIndex::default();
-        let store = &self.plan.store;
-        store
-            .lose_segments(run.id, msn, end, &empty.encode())
-            .await?;
-        for (segment, index) in segments.iter_mut().zip(indexes).skip(whole) {
-            (segment.gap, segment.byte_offset, segment.bytes) = (true, end, 0);
-            *index = SegmentIndex::default();
-        }
-        Ok(true)
     }
 
     /// PART-TARGET as it was announced: it never changes, so the first run that has parts tells.
@@ -229,7 +169,7 @@ impl Growing {
         rows: &[Segment],
         mut segments: Vec<SegmentIndex>,
         survived: Survived,
-    ) -> Result<(OpenRun, Timestamp), RenditionError> {
+    ) -> Result<(Packing, Timestamp), RenditionError> {
         let plan = self.plan.clone();
         let place = Place::from_row(&run.path)
             .ok_or_else(|| RenditionError::Index(format!("run {} lies nowhere", run.id)))?;
@@ -251,7 +191,8 @@ impl Growing {
         };
         let packager = Packager::resume(config, tracks, state, None)?;
         let number = u32::try_from(run.number).unwrap_or(u32::MAX);
-        let mut open = OpenRun::new(&plan, run.id, number, packager, place, leftover.file);
+        let init = packager.init().clone();
+        let mut open = OpenRun::new(&plan, run.id, number, init, place, leftover.file);
         open.rewind_segment(leftover.from);
         if done == 0 {
             self.window.start_run(number, number > 0);
@@ -262,7 +203,11 @@ impl Growing {
         for segment in segments.drain(done..) {
             self.put_back(&mut open, segment);
         }
-        Ok((open, leftover.modified))
+        let packing = Packing {
+            packager,
+            run: open,
+        };
+        Ok((packing, leftover.modified))
     }
 
     /// Gives a segment that no row knows its place in playlist, shelf and rows.
@@ -283,6 +228,64 @@ impl Growing {
         let put_back = self.end_segment(run);
         self.restored.extend(put_back);
     }
+}
+
+/// Back into the spool, to be sealed again: a file that was renamed into the object store before a crash
+/// that came before its row.
+pub(super) async fn put_home(plan: &GrowingPlan, run: &Run) -> Result<(), RenditionError> {
+    let Some(place @ Place::Spool(_)) = Place::from_row(&run.path) else {
+        return Ok(());
+    };
+    let spool = plan.sending.places().spool_path(place.key());
+    let Some(object) = plan.sending.places().objects.path(place.key()) else {
+        return Ok(());
+    };
+    let home = blocking(move || {
+        if run_is_away(&spool, &object) {
+            if let Some(folder) = spool.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::rename(&object, &spool)?;
+        }
+        Ok(())
+    });
+    Ok(home.await?)
+}
+
+/// Makes gaps of the segments whose bytes the file has not got; says whether there are such.
+pub(super) async fn lose_beyond(
+    plan: &GrowingPlan,
+    run: &Run,
+    file: Arc<File>,
+    segments: &mut [Segment],
+    indexes: &mut [SegmentIndex],
+) -> Result<bool, RenditionError> {
+    let length = blocking(move || Ok(file.metadata()?.len())).await?;
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let whole = segments
+        .iter()
+        .take_while(|segment| segment.byte_offset + segment.bytes <= length)
+        .count();
+    let Some(first) = segments.get(whole) else {
+        return Ok(false);
+    };
+    let (msn, end) = (first.msn, first.byte_offset);
+    tracing::error!(
+        run = run.number,
+        segment.msn = msn,
+        segments = segments.len() - whole,
+        "segments are lost: the file is shorter than its rows say"
+    );
+    let empty = SegmentIndex::default();
+    let store = &plan.store;
+    store
+        .lose_segments(run.id, msn, end, &empty.encode())
+        .await?;
+    for (segment, index) in segments.iter_mut().zip(indexes).skip(whole) {
+        (segment.gap, segment.byte_offset, segment.bytes) = (true, end, 0);
+        *index = SegmentIndex::default();
+    }
+    Ok(true)
 }
 
 /// Whether a run's file lies among the objects although its row says spool.

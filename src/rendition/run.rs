@@ -1,4 +1,4 @@
-//! One run while it grows: its packager, its file, its rows.
+//! One run while it grows: its file and its rows.
 
 use std::io;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::time::timeout;
 
 use super::error::RenditionError;
 use super::file::{FileRange, RunFile};
-use super::growing::{Growing, GrowingPlan};
+use super::growing::GrowingPlan;
 use super::place::Place;
 use super::rows::{Finished, SegmentRows};
 use super::sending::Feed;
 use super::shelf::{RunShelf, Source, Spot};
-use crate::av::{Part, Ticks, TrackSet};
-use crate::base::{RunId, blocking};
-use crate::fmp4::{Packager, PackagerConfig, PartIndex, PartTarget, ResumeState, SegmentIndex};
+use crate::av::{InitSection, Part, Ticks, TrackSet};
+use crate::base::{RecordingId, RunId, Timestamp, blocking};
+use crate::fmp4::{PartIndex, PartTarget, SegmentIndex, file_head};
 use crate::hls::SegmentMeta;
 use crate::store::{NewRun, Run, Segment, StoreError};
 
@@ -28,13 +28,33 @@ const ROW_WITHIN: Duration = Duration::from_secs(2);
 /// A write under way: gives the file back, and says how it went.
 type Writing = JoinHandle<(RunFile, io::Result<u64>)>;
 
+/// How the next run of a rendition is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RunNumbers {
+    /// The number of the next run.
+    pub(super) made: u32,
+    /// The next run's number and id once its file was made, until its row is known to be there.
+    claim: Option<(u32, RunId)>,
+}
+
+/// A run that is to begin.
+#[derive(Debug)]
+pub(super) struct NewOpenRun {
+    /// What its row belongs to; there is none before an encoder publishes.
+    pub(super) recording: Option<RecordingId>,
+    pub(super) init: InitSection,
+    /// Where it begins on the playlist's timeline.
+    pub(super) timeline_start: Ticks,
+    pub(super) started_at: Timestamp,
+}
+
 /// A run that media is appended to.
 #[derive(Debug)]
 pub(super) struct OpenRun {
     pub(super) id: RunId,
     pub(super) number: u32,
-    pub(super) tracks: TrackSet,
-    pub(super) packager: Packager,
+    pub(super) init: InitSection,
+    head_bytes: u64,
     pub(super) place: Place,
     /// `None` only while a blocking task works on it; for good if that task broke.
     file: Option<RunFile>,
@@ -93,57 +113,37 @@ impl ClosedRun {
 impl OpenRun {
     /// Makes file and row of the rendition's next run.
     pub(super) async fn create(
-        growing: &mut Growing,
-        tracks: TrackSet,
-        frame_rate_hint: Option<f64>,
+        plan: &GrowingPlan,
+        numbers: &mut RunNumbers,
+        new: NewOpenRun,
     ) -> Result<Self, RenditionError> {
-        let plan = &growing.plan;
-        let config = PackagerConfig {
-            part_max_ms: part_max_ms(plan, growing.part_target),
-        };
-        let packager = match growing.part_target {
-            None => Packager::new(config, tracks.clone(), growing.end, frame_rate_hint)?,
-            // What was announced holds, whatever the frame rate of this run turns out to be.
-            Some(announced) => {
-                let state = ResumeState::after(announced, growing.end, []);
-                Packager::resume(config, tracks.clone(), state, frame_rate_hint)?
-            }
-        };
-        let head = packager.head();
+        let head = file_head(&new.init);
         let head_bytes = head.len() as u64;
-        let (number, place, file) = timeout(
-            STALL,
-            make_file(plan, growing.claim, growing.runs_made, head),
-        )
-        .await
-        .map_err(|_| RenditionError::Pending)??;
-        let id = growing.claim.map(|(_, id)| id);
+        let made = make_file(plan, numbers.claim, numbers.made, head);
+        let (number, place, file) = timeout(STALL, made)
+            .await
+            .map_err(|_| RenditionError::Pending)??;
+        let id = numbers.claim.map(|(_, id)| id);
         let id = id.unwrap_or_else(|| RunId(plan.ids.next()));
-        growing.claim = Some((number, id));
-        let plan = &growing.plan;
-        let recording = growing.recording.ok_or_else(|| {
+        numbers.claim = Some((number, id));
+        let recording = new.recording.ok_or_else(|| {
             RenditionError::Index("there is no recording to belong to".to_owned())
         })?;
+        let (video, audio) = (&new.init.tracks.video, &new.init.tracks.audio);
         let row = NewRun {
             id,
             recording_id: recording,
             rendition: plan.rendition.clone(),
             number: i64::from(number),
             path: place.to_row(),
-            timeline_start: growing.end,
-            started_at: growing.session_began.unwrap_or_else(|| plan.clock.now()),
-            video_codec: tracks
-                .video
-                .as_ref()
-                .map(|video| video.codec.as_str().to_owned()),
-            audio_codec: tracks
-                .audio
-                .as_ref()
-                .map(|audio| audio.codec.as_str().to_owned()),
-            width: tracks.video.as_ref().map(|video| i64::from(video.width)),
-            height: tracks.video.as_ref().map(|video| i64::from(video.height)),
-            codecs: tracks.codecs(),
-            tracks: packager.init().bytes.to_vec(),
+            timeline_start: new.timeline_start,
+            started_at: new.started_at,
+            video_codec: video.as_ref().map(|video| video.codec.as_str().to_owned()),
+            audio_codec: audio.as_ref().map(|audio| audio.codec.as_str().to_owned()),
+            width: video.as_ref().map(|video| i64::from(video.width)),
+            height: video.as_ref().map(|video| i64::from(video.height)),
+            codecs: new.init.tracks.codecs(),
+            tracks: new.init.bytes.to_vec(),
             head_bytes: i64::try_from(head_bytes).unwrap_or(i64::MAX),
         };
         // Object first, row second: a file without a row is swept at the next start.
@@ -152,12 +152,10 @@ impl OpenRun {
             Ok(made) => made?,
             Err(_) => return Err(RenditionError::Pending),
         };
-        growing.claim = None;
-        growing.runs_made = number + 1;
-        let plan = &growing.plan;
-        tracing::info!(run = number, codecs = %row.codecs, "a run begins");
-        let run = Self::new(plan, row.id, number, packager, place, file);
-        Ok(run)
+        numbers.claim = None;
+        numbers.made = number + 1;
+        tracing::info!(rendition = plan.rendition, run = number, codecs = %row.codecs, "a run begins");
+        Ok(Self::new(plan, row.id, number, new.init, place, file))
     }
 
     /// A run over an open file whose last segment is complete.
@@ -165,15 +163,15 @@ impl OpenRun {
         plan: &GrowingPlan,
         id: RunId,
         number: u32,
-        packager: Packager,
+        init: InitSection,
         place: Place,
         file: RunFile,
     ) -> Self {
         Self {
             id,
             number,
-            tracks: packager.init().tracks.clone(),
-            packager,
+            head_bytes: file_head(&init).len() as u64,
+            init,
             segment_offset: file.end(),
             feed: plan.sending.grow(id, place.key().clone(), file.shared()),
             place,
@@ -186,11 +184,16 @@ impl OpenRun {
         }
     }
 
+    /// What its frames are.
+    pub(super) fn tracks(&self) -> &TrackSet {
+        &self.init.tracks
+    }
+
     /// What readers need of it.
     pub(super) fn shelf(&self) -> Option<RunShelf> {
         Some(RunShelf {
             number: self.number,
-            init: self.packager.init().bytes.clone(),
+            init: self.init.bytes.clone(),
             source: Source::File(self.file.as_ref()?.shared()),
             download: None,
         })
@@ -277,6 +280,11 @@ impl OpenRun {
         self.lost_parts
     }
 
+    /// Whether anything of the open segment is in the file.
+    pub(super) fn has_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
     /// The open segment is complete: it is synced, then gets its row, in the background. Answers where it lies.
     pub(super) fn end_segment(&mut self, segment: &SegmentMeta) -> Spot {
         let index = SegmentIndex {
@@ -315,8 +323,8 @@ impl OpenRun {
         Some(ClosedRun {
             id: self.id,
             number: self.number,
-            head_bytes: self.packager.head().len() as u64,
-            tracks: self.tracks,
+            head_bytes: self.head_bytes,
+            tracks: self.init.tracks,
             place: self.place,
             feed: self.feed,
             file: self.file?,

@@ -22,7 +22,7 @@ use crate::fmp4::{self, Finalised, Finaliser, MDAT_OFFSET, SegmentIndex};
 use crate::store::{IndexedSegment, Run, RunChange, StoreError};
 
 /// How long [`Growing::finish`] waits for the files: a second is much for twelve hours of media.
-const FINISH_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// How long a file that cannot be made final waits for the next try, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -59,11 +59,12 @@ impl Growing {
         let unwritten = self.shelf().shed_all();
         self.lose(unwritten);
         self.end_losing();
+        self.followers.leave();
         self.window.end();
         self.announce();
         self.shelf().cool();
-        if let Some(run) = self.run.take() {
-            self.seal(run);
+        if let Some(packing) = self.run.take() {
+            self.seal(packing.run);
         }
         match timeout(FINISH_WITHIN, self.finished()).await {
             Ok(finished) => finished,
@@ -112,15 +113,20 @@ impl Growing {
     pub async fn park(&mut self) -> Result<(), RenditionError> {
         self.end_session().await?;
         self.end_losing();
-        if let Some(run) = self.run.take() {
-            run.park().await?;
+        self.followers.leave();
+        if let Some(packing) = self.run.take() {
+            packing.run.park().await?;
         }
         Ok(())
     }
 }
 
 /// Seals until it is done, or never can be.
-async fn seal_at_last(plan: GrowingPlan, shelf: Arc<RwLock<Shelf>>, run: OpenRun) -> Sealed {
+pub(super) async fn seal_at_last(
+    plan: GrowingPlan,
+    shelf: Arc<RwLock<Shelf>>,
+    run: OpenRun,
+) -> Sealed {
     let stopping = plan.tasks.stopping();
     let Some(mut run) = run.close().await else {
         return Sealed::Broken;

@@ -121,6 +121,13 @@ impl Shelf {
         self.segments.push(spot);
     }
 
+    /// Run and number of the newest finished segment that the file has.
+    pub(super) fn newest_segment(&self) -> Option<(u32, u64)> {
+        let written = self.segments.iter().rposition(|spot| spot.length > 0)?;
+        let spot = self.segments.get(written)?;
+        Some((spot.run, self.first_msn + written as u64))
+    }
+
     /// Whether the last finished segment is of this run.
     pub(super) fn ends_with(&self, run: u32) -> bool {
         self.segments.last().is_some_and(|spot| spot.run == run)

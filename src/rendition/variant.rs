@@ -39,6 +39,11 @@ impl Rates {
         self.duration = Ticks::ZERO;
     }
 
+    /// Whether as much has come as a rate can be told from.
+    pub(super) fn is_measured(&self) -> bool {
+        bits_per_second(self.all_bytes, self.all_duration) > 0
+    }
+
     /// BANDWIDTH is 1.2 × the larger of claimed and measured (design §4a), AVERAGE-BANDWIDTH what was measured.
     pub(super) fn variant(&self, name: &str, tracks: &TrackSet) -> hls::Variant {
         let average = bits_per_second(self.all_bytes, self.all_duration);

@@ -23,6 +23,7 @@ mod fuzz;
 mod hls_rules;
 mod hostile;
 mod jobs;
+mod ladder;
 mod live;
 mod matrix;
 mod metrics;

@@ -4,15 +4,26 @@ import { call } from '../api.js';
 import { cloth } from '../art.js';
 import { h, show } from '../dom.js';
 import { duration, t } from '../messages.js';
-import { authorOf, badge, problem, repeat, titleOf, viewers, when } from '../view.js';
+import { authorOf, badge, posterOf, problem, repeat, titleOf, viewers, when } from '../view.js';
 
 const REFRESH_MS = 8000;
+
+/** A picture over the cloth, which stays where there is none. */
+function picture(view) {
+  const url = posterOf(view);
+  if (url === null) return null;
+  // A running live's picture is another one in ten seconds.
+  const fresh = view.status === 'ended' ? url : `${url}?at=${Math.floor(Date.now() / 10_000)}`;
+  const image = h('img', { src: fresh, alt: '', loading: 'lazy', decoding: 'async' });
+  image.addEventListener('error', () => image.remove());
+  return image;
+}
 
 function card(view) {
   const author = authorOf(view);
   const length = view.status === 'ended' ? view.recording?.duration : null;
   return h('li', {}, h('a', { class: 'card', href: `/watch/${view.live_id ?? view.id}` },
-    h('div', { class: 'card-picture' }, cloth(view.live_id ?? view.id), badge(view.status),
+    h('div', { class: 'card-picture' }, cloth(view.live_id ?? view.id), picture(view), badge(view.status),
       length ? h('span', { class: 'length' }, duration(length)) : null),
     h('div', { class: 'card-words' },
       h('h3', {}, titleOf(view)),

@@ -4,7 +4,7 @@ import { call, local, session } from '../api.js';
 import { h, icon, show } from '../dom.js';
 import { counted, t } from '../messages.js';
 import { Player } from '../player.js';
-import { authorOf, copyButton, problem, repeat, titleOf, viewers, when } from '../view.js';
+import { authorOf, copyButton, posterOf, problem, repeat, titleOf, viewers, when } from '../view.js';
 
 const ASK_MS = { ready: 1500, live: 3000, interrupted: 2000, ended: 15_000 };
 const FINISHING_MS = 1500;
@@ -63,7 +63,8 @@ export function open(main, id) {
     if (changed) draw();
     // A live that ended without a recording has nothing behind its address.
     const playable = fresh.status !== 'ended' || fresh.started_at !== null;
-    player.show(fresh.status, playable && fresh.hls_url ? local(fresh.hls_url) : null);
+    player.show(fresh.status, playable && fresh.hls_url ? local(fresh.hls_url) : null,
+      { renditions: fresh.renditions ?? [], poster: posterOf(fresh) });
   };
 
   const showFailure = (error) => {

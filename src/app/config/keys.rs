@@ -281,8 +281,28 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "live.ladder",
-        default: "off",
-        apply: |_, text| values::only_for_now("off", text),
+        default: "auto",
+        apply: |config, text| {
+            config.live.ladder = values::ladder(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.ladder_file",
+        default: "",
+        apply: |config, text| {
+            config.live.ladder_table =
+                values::optional(text, values::ladder_table)?.unwrap_or_default();
+            Ok(())
+        },
+    },
+    Key {
+        name: "live.ladder_roles",
+        default: "user,ambassador,admin",
+        apply: |config, text| {
+            config.live.ladder_roles = values::roles(text)?;
+            Ok(())
+        },
     },
     Key {
         name: "uploads.max_image",
@@ -381,6 +401,14 @@ const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "recording.rungs",
+        default: "keep",
+        apply: |config, text| {
+            config.live.keep_rungs = values::rungs(text)?;
+            Ok(())
+        },
+    },
+    Key {
         name: "recording.webm",
         default: "never",
         apply: |_, text| values::only_for_now("never", text),
@@ -461,6 +489,9 @@ mod tests {
             "GRIOT_LIVE_LATENCY",
             "GRIOT_LIVE_SPOOL_RESERVE",
             "GRIOT_LIVE_LADDER",
+            "GRIOT_LIVE_LADDER_FILE",
+            "GRIOT_LIVE_LADDER_ROLES",
+            "GRIOT_RECORDING_RUNGS",
             "GRIOT_RECORDING_WEBM",
             "GRIOT_JOBS_WORKERS",
             "GRIOT_PIPELINE_READERS",

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::base::Secret;
 use crate::http::{MetricsTo, Network, NotANetwork};
-use crate::live::Latency;
+use crate::live::{LadderWish, Latency};
 use crate::objects::ObjectKey;
+use crate::pipeline::Ladder;
+use crate::store::Role;
 
 /// Below this a key can be guessed: 32 characters are 128 bits when they are hexadecimal.
 const SECRET_CHARACTERS_MIN: usize = 32;
@@ -234,6 +236,44 @@ pub(super) fn latency(text: &str) -> Result<Latency, String> {
         "normal" => Ok(Latency::Normal),
         "low" => Ok(Latency::Low),
         _ => Err(format!("`{text}` is neither `normal` nor `low`")),
+    }
+}
+
+/// Whether lives get a ladder.
+pub(super) fn ladder(text: &str) -> Result<LadderWish, String> {
+    match text {
+        "auto" => Ok(LadderWish::Auto),
+        "on" | "true" => Ok(LadderWish::On),
+        "off" | "false" => Ok(LadderWish::Off),
+        _ => Err(format!("`{text}` is neither `auto`, `on` nor `off`")),
+    }
+}
+
+/// The table of rungs in a file: read now, so that a bad one fails the start and no live.
+pub(super) fn ladder_table(text: &str) -> Result<Ladder, String> {
+    let table = std::fs::read_to_string(text).map_err(|error| format!("`{text}`: {error}"))?;
+    Ladder::parse(&table).map_err(|wrong| format!("`{text}`: {wrong}"))
+}
+
+/// Roles of members, separated by commas.
+pub(super) fn roles(text: &str) -> Result<Vec<Role>, String> {
+    let role = |text: &str| match text {
+        "user" => Ok(Role::User),
+        "ambassador" => Ok(Role::Ambassador),
+        "admin" => Ok(Role::Admin),
+        _ => Err(format!(
+            "`{text}` is neither `user`, `ambassador` nor `admin`"
+        )),
+    };
+    text.split(',').map(str::trim).map(role).collect()
+}
+
+/// What becomes of a live's rungs when it has ended.
+pub(super) fn rungs(text: &str) -> Result<bool, String> {
+    match text {
+        "keep" => Ok(true),
+        "drop" => Ok(false),
+        _ => Err(format!("`{text}` is neither `keep` nor `drop`")),
     }
 }
 

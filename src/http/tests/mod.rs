@@ -98,8 +98,13 @@ impl House {
         let accounts = Accounts::new(store.clone(), &secret, clock.clone(), ids.clone())
             .unwrap()
             .with_password_cost(PasswordCost::FOR_TESTS);
+        let host = crate::pipeline::Config::in_folder(folder.path().join("pipeline"));
+        let host = crate::pipeline::Host::new(host);
         let lives = Lives::new(Deps {
-            config: crate::live::Config::default(),
+            config: crate::live::Config {
+                ladder: crate::live::LadderWish::Off,
+                ..crate::live::Config::default()
+            },
             store: store.clone(),
             accounts: accounts.clone(),
             places: Places {
@@ -108,6 +113,7 @@ impl House {
                     .unwrap()
                     .into(),
             },
+            host: host.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             events: Events::default(),
@@ -116,10 +122,9 @@ impl House {
         let jobs =
             crate::jobs::Jobs::new(store.clone(), clock.clone(), ids.clone(), "here".to_owned());
         let originals = folder.path().join("originals");
-        let host = crate::pipeline::Config::in_folder(folder.path().join("pipeline"));
         let videos = crate::media::video::Videos::new(
             crate::media::video::Config { originals },
-            crate::pipeline::Host::new(host),
+            host,
             store.clone(),
             lives.sending().clone(),
             jobs.clone(),

@@ -31,19 +31,19 @@ function cells(number) {
   return picture;
 }
 
-/** A clip of `seconds` with a key frame each 2 s and AAC; made once and kept between runs. */
-export async function barClip(seconds, { bFrames = 2 } = {}) {
+/** A clip of `seconds` with a key frame each 2 s and AAC; made once and kept between runs. `noise` makes it cost its bit rate. */
+export async function barClip(seconds, { bFrames = 2, noise = false } = {}) {
   const folder = join(tmpdir(), 'griot-browser-clips');
-  const path = join(folder, `bars-v1-${seconds}s-${bFrames}b.mp4`);
+  const path = join(folder, `bars-v1-${seconds}s-${bFrames}b${noise ? '-noise' : ''}.mp4`);
   if (await stat(path).catch(() => null)) return path;
   await mkdir(folder, { recursive: true });
   const unfinished = join(await mkdtemp(join(folder, 'making-')), 'clip.mp4');
   const ffmpeg = spawn('ffmpeg', ['-v', 'error',
     '-f', 'rawvideo', '-pixel_format', 'gray', '-video_size', `${COLUMNS}x${ROWS}`, '-framerate', `${FPS}`, '-i', 'pipe:0',
     '-f', 'lavfi', '-i', 'aevalsrc=0.4*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1):s=48000', '-t', `${seconds}`,
-    '-vf', `scale=${COLUMNS * CELL}:${ROWS * CELL}:flags=neighbor,format=yuv420p`,
+    '-vf', `scale=${COLUMNS * CELL}:${ROWS * CELL}:flags=neighbor${noise ? ',noise=alls=24:allf=t' : ''},format=yuv420p`,
     '-c:v', 'libx264', '-preset', 'veryfast', '-profile:v', 'main', '-b:v', '600k', '-bf', `${bFrames}`, '-b_strategy', '0',
-    '-g', `${GOP}`, '-keyint_min', `${GOP}`, '-sc_threshold', '0', '-threads', '1', '-c:a', 'aac', '-b:a', '96k', unfinished],
+    '-g', `${GOP}`, '-keyint_min', `${GOP}`, '-sc_threshold', '0', '-threads', '1', '-c:a', 'aac', '-b:a', '96k', ...(noise ? ['-ac', '2'] : []), unfinished],
   { stdio: ['pipe', 'inherit', 'inherit'] });
   ffmpeg.stdin.on('error', () => {}); // ffmpeg's own end tells what went wrong
   for (let number = 0; number < seconds * FPS; number += 1) {

@@ -1,0 +1,175 @@
+// The ladder of a live on griot's page: what is chosen when the link changes, where seeks land on each rung, and what
+// becomes of a viewer whose rung dies.
+
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after, afterEach, before } from 'node:test';
+
+import { barClip, FPS } from './support/clip.mjs';
+import { killAll, publish } from './support/encoder.mjs';
+import { startGriot } from './support/griot.mjs';
+import { launch, needAll } from './support/need.mjs';
+import { pause, until } from './support/wait.mjs';
+import { judge, lastNumber, numberAt, observe, read } from './support/watch.mjs';
+
+const CLIP_S = 190;
+const HEIGHTS = [360, 270, 180];
+const SEEKS = 4;
+const rung = (name, side, video, audio) => `[[rung]]\nname = "${name}"\nshort_side = ${side}\nvideo_kbps = ${video}\naudio_kbps = ${audio}\n`;
+const TABLE = rung('270p', 270, 400, 64) + rung('180p', 180, 150, 48) + rung('audio', 0, 0, 48);
+
+let griot;
+let browser;
+let clip;
+
+before(async () => {
+  needAll();
+  clip = await barClip(CLIP_S, { noise: true });
+  const table = join(tmpdir(), `griot-ladder-${process.pid}.toml`);
+  await writeFile(table, TABLE);
+  griot = await startGriot({ GRIOT_LIVE_LADDER: 'on', GRIOT_LIVE_LADDER_FILE: table });
+  browser = await launch();
+});
+
+afterEach(async () => {
+  await killAll();
+  await griot.stopAll();
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+
+after(async () => {
+  await browser?.close();
+  await griot?.close();
+});
+
+/** A laddered live with an encoder, and griot's page that plays it at its best. */
+async function playing(title) {
+  const live = await griot.startLive(title);
+  const encoder = publish(clip, live.rtmp_url);
+  await until('every rung to be live', 30, async () => {
+    const { renditions } = await griot.view(live);
+    return renditions.length === 4 && renditions.every(({ state }) => state === 'live');
+  });
+  const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, locale: 'en-GB' });
+  const page = await context.newPage();
+  await page.goto(`${griot.http}/watch/${live.live_id}`);
+  await observe(page);
+  await until('the first picture', 20, () => lastNumber(page).then((n) => n !== null));
+  await until('the best picture', 40, async () => (await shown(page)) === '360p');
+  return { live, encoder, page };
+}
+
+/** The quality that the page says it shows. */
+const shown = (page) => page.locator('.quality-now').textContent();
+
+/** Chooses in the menu. */
+async function choose(page, value) {
+  await page.locator('.player').hover();
+  await page.locator('.control.quality').click();
+  await page.locator(`.menu input[value="${value}"]`).check();
+  await page.keyboard.press('Escape');
+}
+
+/** The network's own emulation: `kbps`, or null for no limit. */
+async function throttle(page, kbps) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Network.enable');
+  const throughput = kbps === null ? -1 : (kbps * 1000) / 8;
+  await devtools.send('Network.emulateNetworkConditions', { offline: false, latency: kbps === null ? 0 : 30, downloadThroughput: throughput, uploadThroughput: -1 });
+}
+
+/** Numbers that went back, and pictures that could not be read. */
+function assertForward(pictures) {
+  const verdict = judge(pictures);
+  assert.deepEqual(verdict.backwards, [], 'a number went back');
+  assert.equal(verdict.unreadable, 0, 'a picture could not be read');
+}
+
+/** The child processes of griot that make ladders. */
+async function children() {
+  const found = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (status.includes(`\nPPid:\t${griot.served.pid}\n`) && line.includes('ladder')) found.push(Number(pid));
+  }
+  return found;
+}
+
+/** Seeks to random places and reads the pictures there; `offset` is number − time × FPS. */
+async function assertSeeks(page, offset, from, to, what) {
+  const wrong = [];
+  for (let count = 0; count < SEEKS; count += 1) {
+    const time = from + Math.random() * (to - from);
+    const number = await numberAt(page, time);
+    const expected = Math.floor(time * FPS + offset + 0.01);
+    if (number === null || Math.abs(number - expected) > 1) wrong.push({ time, number, expected });
+  }
+  assert.deepEqual(wrong, [], `${what}: seeks that landed elsewhere`);
+}
+
+test('a link that becomes weak and strong again changes the quality and nothing else', async (t) => {
+  const { page } = await playing('Par monts et par vaux');
+  await pause(6);
+  await throttle(page, 330); // 180p takes about 250 with its sound, 270p about 500
+  await until('the least picture', 45, async () => (await shown(page)) === '180p');
+  await pause(4); // what the fall cost
+  const fallen = await read(page);
+  await pause(20);
+  assert.equal(await shown(page), '180p');
+  const weak = await read(page);
+  assert.deepEqual(weak.stalls.slice(fallen.stalls.length), [], 'stalls after the fall');
+  const count = weak.pictures.length - fallen.pictures.length;
+  assert.ok(count > 0.7 * 20 * FPS, `only ${count} pictures in 20 s`);
+  await throttle(page, null);
+  await until('the best picture again', 60, async () => (await shown(page)) === '360p');
+  await pause(5);
+  const seen = await read(page);
+  t.diagnostic(`${fallen.stalls.length} stalls in the fall, ${seen.stalls.length - weak.stalls.length} in the rise`);
+  assertForward(seen.pictures);
+  assert.ok(seen.stalls.length - weak.stalls.length <= 1, `stalls in the rise: ${seen.stalls}`);
+});
+
+test('seeks land on every rung, in the DVR and in the replay', async () => {
+  const { live, encoder, page } = await playing('Partout');
+  await pause(15);
+  const { pictures } = await read(page);
+  const { n, t } = pictures.findLast((picture) => picture.n !== null);
+  const offset = n - Math.round(t * FPS);
+  const first = -offset / FPS;
+  for (const height of HEIGHTS) {
+    await choose(page, height);
+    await numberAt(page, first + 1.5);
+    await until(`${height}p`, 20, async () => (await shown(page)) === `${height}p`);
+    await assertSeeks(page, offset, first + 0.2, first + 14, `${height}p`);
+  }
+  await griot.stopLive(live);
+  await encoder.kill();
+  await page.reload();
+  await observe(page);
+  await until('the replay', 20, () => page.evaluate(() => document.querySelector('video').readyState >= 2));
+  for (const height of HEIGHTS) {
+    await choose(page, height);
+    await numberAt(page, first + 1.5);
+    await until(`${height}p of the replay`, 20, async () => (await shown(page)) === `${height}p`);
+    await assertSeeks(page, 0, 0.2, 14, `${height}p of the replay`);
+  }
+});
+
+test('sound alone goes on where the picture was left, and a dead rung moves its viewers on', async () => {
+  const { page } = await playing('Sans image');
+  await choose(page, 'sound');
+  await until('sound alone', 20, async () => (await shown(page)) === 'Sound');
+  const at = await page.evaluate(() => document.querySelector('video').currentTime);
+  await until('its time to run', 20, () => page.evaluate((from) => document.querySelector('video').currentTime > from + 3, at));
+  await choose(page, 270);
+  await until('270p', 30, async () => (await shown(page)) === '270p');
+  const before = await until('the child', 10, async () => (await children())[0] ?? null);
+  process.kill(before, 'SIGKILL');
+  await until('another rung', 30, async () => (await shown(page)) !== '270p');
+  const number = await lastNumber(page);
+  await until('pictures that go on', 20, async () => (await lastNumber(page)) > number + 3 * FPS);
+  await until('270p again', 60, async () => (await shown(page)) === '270p');
+});
