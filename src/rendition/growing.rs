@@ -170,7 +170,8 @@ impl Growing {
     }
 
     /// What the frames of the run are that is open now.
-    fn tracks(&self) -> Option<&TrackSet> {
+    #[must_use]
+    pub fn tracks(&self) -> Option<&TrackSet> {
         self.run.as_ref().map(|packing| packing.run.tracks())
     }
 
