@@ -82,6 +82,8 @@ class Griot(Server):
             "GRIOT_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
             "GRIOT_RTMP_LISTEN": f"127.0.0.1:{free_port()}",
             "GRIOT_HTTP_RATE_LIMITS": "off",
+            "GRIOT_RECORDING_WEBM": "never",
+            "GRIOT_RECORDING_PICTURES": "off",
             "GRIOT_LIVE_LADDER": "off",
             "GRIOT_LIVE_LATENCY": latency,
         }

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod live;
 pub mod media;
 pub mod posts;
+pub mod recording;
 pub mod rendition;
 pub mod uploads;
 // 2 adapters
@@ -29,6 +30,7 @@ pub mod flv;
 pub mod fmp4;
 pub mod hls;
 pub mod rtmp;
+pub mod webm;
 // 0 ground
 pub mod av;
 pub mod base;

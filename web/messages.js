@@ -107,6 +107,11 @@ const MESSAGES = {
 
   // watch
   download: ['Télécharger en MP4', 'Download as MP4'],
+  webm: ['Télécharger en WebM', 'Download as WebM'],
+  webmMake: ['Préparer un WebM', 'Make a WebM'],
+  webmQueued: ['WebM en attente…', 'WebM queued…'],
+  webmRunning: ['WebM : {percent} %', 'WebM: {percent} %'],
+  webmFailed: ['Le WebM n’a pas pu être fait.', 'The WebM could not be made.'],
   finishing: ['L’enregistrement est en préparation…', 'The recording is being prepared…'],
   failed: ['L’enregistrement a échoué.', 'The recording failed.'],
   'gaps.one': ['{count} coupure', '{count} break'],

@@ -17,7 +17,7 @@ use super::DataDir;
 use crate::base::Secret;
 use crate::http::{MetricsTo, Network};
 use crate::objects::{self, S3, S3Config};
-use crate::{http, ingest, jobs, live, media, pipeline, tls, uploads};
+use crate::{http, ingest, jobs, live, media, pipeline, recording, tls, uploads};
 
 pub use keys::{Key, keys};
 pub use values::{DatabaseUrl, ObjectsUrl};
@@ -54,6 +54,8 @@ pub struct Config {
     pub uploads: uploads::Config,
     /// `[media]`
     pub media: media::Config,
+    /// `[recording]`
+    pub recording: recording::Config,
     /// `[jobs]`
     pub jobs: jobs::Config,
     /// `[pipeline]`
@@ -326,6 +328,7 @@ impl Default for Config {
             live: live::Config::default(),
             uploads: uploads::Config::default(),
             media: media::Config::default(),
+            recording: recording::Config::default(),
             jobs: jobs::Config::default(),
             pipeline: Pipeline::default(),
         }

@@ -76,6 +76,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
 
     let live_tasks = Tasks::default();
     let places = rooms.places(config)?;
+    let events = Events::default();
+    // From before the first live can end.
+    let ready = events.subscribe();
     let host = config.pipeline.host_in(&rooms.folder);
     let lives = Lives::new(live::Deps {
         config: live_settings(config, &places)?,
@@ -85,15 +88,21 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         host: host.clone(),
         clock: rooms.clock.clone(),
         ids: rooms.ids.clone(),
-        events: Events::default(),
+        events: events.clone(),
         tasks: live_tasks.clone(),
     });
-    let videos = work::videos(&rooms, host, lives.sending());
+    let videos = work::videos(&rooms, host.clone(), lives.sending());
+    let recordings = work::recordings(config, &rooms, &places, host);
     // Before uploads are judged again: that takes files.
     let swept = videos.sweep().await;
     let swept = swept.context("files of videos that an earlier run left cannot be looked at")?;
     if swept > 0 {
         tracing::info!(files = swept, "files of which no video is made are gone");
+    }
+    let swept = recordings.sweep().await;
+    let swept = swept.context("what an earlier run left of WebMs cannot be looked at")?;
+    if swept > 0 {
+        tracing::info!(files = swept, "files that were half made are gone");
     }
     let upload_tasks = Tasks::default();
     let medias = Medias::new(media::Deps {
@@ -144,7 +153,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         uploads: upload_tasks,
         workers: Workers::start_in_server(
             &rooms.jobs,
-            work::registry(&places, &videos),
+            work::registry(&places, &videos, &recordings),
             config.jobs.clone(),
         ),
         http: Tasks::default(),
@@ -154,6 +163,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
         rooms,
         _lock: lock,
     };
+    recordings.follow(ready, &server.upkeep);
     let accounts = &server.rooms.accounts;
     spawn_upkeep(&server.upkeep, metrics.clone(), accounts.clone());
     if let Some(certificate) = certificate {
@@ -164,6 +174,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Server> {
     let services = http::Services {
         lives,
         videos,
+        recordings,
         accounts: accounts.clone(),
         store: server.rooms.store.clone(),
         jobs: server.rooms.jobs.clone(),

@@ -6,13 +6,15 @@ use crate::jobs::{self, Registry, Workers};
 use crate::media;
 use crate::media::video::{self, Videos};
 use crate::pipeline::Host;
+use crate::recording::{self, Recordings};
 use crate::rendition::{Places, Sending};
 
 /// Every kind of job, with what it needs.
-pub(super) fn registry(places: &Places, videos: &Videos) -> Registry {
+pub(super) fn registry(places: &Places, videos: &Videos, recordings: &Recordings) -> Registry {
     let mut registry = Registry::default();
     media::forget_objects_by(&mut registry, places.objects.clone());
     videos.register(&mut registry);
+    recordings.register(&mut registry);
     registry
 }
 
@@ -30,6 +32,25 @@ pub(super) fn videos(rooms: &Rooms, host: Host, sending: &Sending) -> Videos {
         rooms.clock.clone(),
         rooms.ids.clone(),
     )
+}
+
+/// The service of what lives leave behind.
+pub(super) fn recordings(
+    settings: &Config,
+    rooms: &Rooms,
+    places: &Places,
+    host: Host,
+) -> Recordings {
+    Recordings::new(recording::Deps {
+        config: settings.recording.clone(),
+        host,
+        store: rooms.store.clone(),
+        places: places.clone(),
+        jobs: rooms.jobs.clone(),
+        clock: rooms.clock.clone(),
+        folder: rooms.folder.join("recordings"),
+        reserve_bytes: settings.live.spool_reserve_bytes,
+    })
 }
 
 /// A process that only works.
@@ -72,8 +93,10 @@ pub async fn work(config: &Config, count: Option<usize>) -> anyhow::Result<Worke
         tasks.clone(),
     );
     let host = config.pipeline.host_in(&rooms.folder);
-    let videos = videos(&rooms, host, &sending);
-    let workers = Workers::start(&rooms.jobs, registry(&places, &videos), settings);
+    let videos = videos(&rooms, host.clone(), &sending);
+    let recordings = recordings(config, &rooms, &places, host);
+    let registry = registry(&places, &videos, &recordings);
+    let workers = Workers::start(&rooms.jobs, registry, settings);
     tracing::info!(workers = count, "griot works");
     Ok(Worker {
         rooms,

@@ -6,6 +6,7 @@
 mod codec;
 mod frame;
 mod part;
+mod rhythm;
 mod time;
 
 pub use codec::{
@@ -13,4 +14,5 @@ pub use codec::{
 };
 pub use frame::Frame;
 pub use part::{InitSection, Part, Sample, TrackRun};
+pub use rhythm::Rhythm;
 pub use time::{Ticks, Timescale};

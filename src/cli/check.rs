@@ -19,7 +19,7 @@ use crate::base::{LiveId, MediaId, RecordingId, RunId};
 use crate::fmp4;
 use crate::objects::{Directory, ObjectKey, UploadId};
 use crate::rendition::{Place, Places};
-use crate::store::{RecordingState, Run, RunState, Store, WholeRecording};
+use crate::store::{JobState, RecordingState, Run, RunState, Store, WholeRecording};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -82,6 +82,8 @@ struct Report {
     runs: usize,
     /// Files of members' media.
     media_files: usize,
+    /// What was made of recordings: WebMs, pictures.
+    recording_files: usize,
     /// Of all files that a row names.
     bytes: u64,
     /// None: all is well.
@@ -185,6 +187,7 @@ async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
         }
     }
     check_media(store, places, &there, &mut report).await?;
+    check_made(store, places, &there, &mut named, &mut report).await?;
     orphans(store, places, &there, &named, &mut report).await?;
     Ok(report)
 }
@@ -388,6 +391,76 @@ async fn check_media(
     Ok(())
 }
 
+/// What was made of recordings: the object of each file is there, as long as its row says.
+async fn check_made(
+    store: &Store,
+    places: &Places,
+    there: &Inventory,
+    named: &mut HashSet<String>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    for file in store.every_recording_file().await? {
+        report.recording_files += 1;
+        let path = format!("object:{}", file.path);
+        named.insert(path.clone());
+        let noted = u64::try_from(file.bytes).unwrap_or_default();
+        let mut length = there.objects.get(&file.path).copied();
+        if length != Some(noted) {
+            // A server that runs may have made it anew since.
+            if !store
+                .recording_files(file.recording_id)
+                .await?
+                .contains(&file)
+            {
+                continue;
+            }
+            length = match ObjectKey::parse(&file.path) {
+                Some(key) => places.objects.head(&key).await.ok(),
+                None => None,
+            };
+        }
+        let (kind, text) = match length {
+            Some(length) if length == noted => {
+                report.bytes += length;
+                continue;
+            }
+            Some(length) => (
+                Kind::Length,
+                format!("it has {length} bytes, its row says {noted}"),
+            ),
+            None => (Kind::Missing, "it is not there".to_owned()),
+        };
+        report.problems.push(Problem {
+            kind,
+            path,
+            live: None,
+            media: None,
+            text: format!("recording {}, {}: {text}", file.recording_id, file.name),
+            remedy: None,
+        });
+    }
+    Ok(())
+}
+
+/// The live below whose keys an object lies.
+fn live_of(path: &str) -> Option<LiveId> {
+    let (id, _) = path.strip_prefix("lives/")?.split_once('/')?;
+    id.parse().ok()
+}
+
+/// Whether a job is at work on a live's recording: an object that it has made gets its row in a moment.
+async fn is_being_made(store: &Store, live: LiveId, path: &str) -> anyhow::Result<bool> {
+    let Some(whole) = store.recording_of(live).await? else {
+        return Ok(false);
+    };
+    if whole.files.iter().any(|file| file.path == path) {
+        return Ok(true);
+    }
+    let subject = format!("recording:{}", whole.recording.id);
+    let jobs = store.jobs_about(&subject).await?;
+    Ok(jobs.iter().any(|job| job.state == JobState::Running))
+}
+
 /// The medium below whose keys an object lies.
 fn medium_of(path: &str) -> Option<MediaId> {
     let (id, _) = path.strip_prefix("media/")?.split_once('/')?;
@@ -487,6 +560,11 @@ async fn is_named_now(
     // What is being made has no row of its own yet, what is garbage none any more: both have their medium's.
     if let (false, Some(medium)) = (in_spool, medium_of(path))
         && store.knows_media(medium).await?
+    {
+        return Ok(true);
+    }
+    if let (false, Some(live)) = (in_spool, live_of(path))
+        && is_being_made(store, live, path).await?
     {
         return Ok(true);
     }

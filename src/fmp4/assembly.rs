@@ -229,6 +229,11 @@ impl Assembly {
         }
     }
 
+    /// Where the open part begins.
+    pub(super) fn line(&self) -> i64 {
+        self.line
+    }
+
     /// Whether a key frame that came now would begin a segment.
     pub(super) fn wants_key(&self) -> bool {
         self.segment.may_end(self.decode_end.max(self.line))

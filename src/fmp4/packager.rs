@@ -10,7 +10,7 @@ use super::init;
 use super::outcome::{PackError, PackagerConfig, Packed, PartTarget, ResumeState};
 use super::silence::{frame_samples, silence};
 use super::timing::{FrameDuration, FrameGrid, Measured, Placed, SoundLane, Verdict, measure};
-use crate::av::{AudioConfig, Frame, InitSection, Ticks, Timescale, TrackKind, TrackSet};
+use crate::av::{AudioConfig, Frame, InitSection, Rhythm, Ticks, Timescale, TrackKind, TrackSet};
 
 /// Frames are refused from this size on, bytes.
 const MAX_FRAME_BYTES: usize = 32 << 20;
@@ -214,6 +214,25 @@ impl Packager {
             }
             Session::Running => self.run(frame, out),
         }
+    }
+
+    /// Which pictures complete parts; `None` while that cannot be told: no steady rate, or a key frame may end the segment,
+    /// and the part with it, at any moment.
+    #[must_use]
+    pub fn rhythm(&self) -> Option<Rhythm> {
+        let grid = self.grid.as_ref().filter(|grid| !grid.is_unsteady())?;
+        let length = self.assembly.length();
+        let runs = matches!(self.session, Session::Running);
+        if !runs || length.timed || length.least == 0 || self.assembly.wants_key() {
+            return None;
+        }
+        let frame = grid.duration().times(1).max(1);
+        let last = self.assembly.line() + length.natural - frame;
+        Some(Rhythm {
+            completes: Ticks(last - self.offset + self.held),
+            part: Ticks(length.natural.max(frame)),
+            frame: Ticks(frame),
+        })
     }
 
     /// Whether a session has begun and not ended.

@@ -78,6 +78,47 @@ fn a_part_leaves_with_its_last_frame_and_waits_for_no_other() {
     }
 }
 
+/// Parts leave with the pictures that the rhythm foretells and, as long as it does, with no others.
+#[test]
+fn the_rhythm_foretells_which_pictures_complete_parts() {
+    for (rate, hint, b_frames) in [
+        ((3_000, 1), 30.0, false),
+        ((3_003, 1), 29.97, true),
+        ((3_750, 1), 24.0, false),
+        ((1_500, 1), 60.0, true),
+    ] {
+        let mut encoder = Encoder {
+            rate,
+            start_ms: 77_777,
+            ..Encoder::default()
+        };
+        if b_frames {
+            encoder = encoder.with_b_frames();
+        }
+        let mut packager = packager(encoder.tracks(), Some(hint));
+        packager.start_session();
+        let (mut foretold, mut awaited) = (0, None);
+        for frame in encoder.seconds(20.0) {
+            let (dts, is_picture) = (frame.dts, is_video(&frame));
+            let mut out = Vec::new();
+            packager.push(frame, &mut out);
+            if is_picture && let Some(awaited) = awaited {
+                let is_due = (dts - awaited).0.abs() < rate.0 / 2;
+                assert_eq!(is_due, !out.is_empty(), "{dts:?} of {rate:?}");
+                foretold += u32::from(is_due);
+            }
+            if is_picture {
+                let rhythm = packager.rhythm();
+                awaited = rhythm.map(|rhythm| rhythm.next_after(dts));
+            }
+        }
+        // Of 20 s, in most: a key frame may end a segment when 3.2 s of it are over, and comes each two.
+        assert!(foretold > 50, "{foretold} of {rate:?}");
+        packager.end_session(&mut Vec::new());
+        assert_eq!(packager.rhythm(), None);
+    }
+}
+
 #[test]
 fn nothing_leaves_before_the_part_target_is_known() {
     let encoder = Encoder::default();

@@ -60,6 +60,11 @@ impl Links {
         }
     }
 
+    /// What was made of a live beside its runs.
+    pub(super) fn recording_file(&self, playback_id: &str, name: &str) -> String {
+        format!("{}/recordings/{playback_id}/{name}", self.base)
+    }
+
     /// A picture below `/media/`.
     pub(super) fn media(&self, path: Option<&str>) -> Option<String> {
         path.map(|path| format!("{}/media/{path}", self.base))

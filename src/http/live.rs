@@ -14,6 +14,7 @@ use super::extract::{Fields, Member, Visitor};
 use super::language::Language;
 use super::links::Links;
 use super::live_view::{self, Detail};
+use super::live_webm;
 use super::pages::{self, Page};
 use super::router::App;
 use super::words::{self, Sentence};
@@ -184,14 +185,21 @@ async fn view(
     links: Links,
 ) -> Result<Json<Value>, Problem> {
     let live = app.services().lives.view(live_id(&id)?).await?;
+    let webm = match &live.recording {
+        Some(recording) => Some(app.services().recordings.webm(recording).await?),
+        None => None,
+    };
     let owner = live.post.live.owner_id;
     let viewer = caller.as_ref().map(Caller::id);
     let private = viewer == Some(owner) || caller.is_some_and(|caller| caller.is_admin());
     if !private {
-        return Ok(Json(live_view::shown(&links, live, viewer, Detail::Public)));
+        let mut body = live_view::shown(&links, live, viewer, Detail::Public);
+        live_webm::add(&mut body, webm, private);
+        return Ok(Json(body));
     }
     let doctor = doctor::shown(&live.findings, language);
     let mut body = live_view::shown(&links, live, viewer, Detail::Owner);
+    live_webm::add(&mut body, webm, private);
     if let Value::Object(body) = &mut body {
         let key = app.services().accounts.stream_key(owner).await?;
         body.extend(encoder_settings(&app, &key));
@@ -201,6 +209,6 @@ async fn view(
 }
 
 /// The id in the path; what is no number names nothing.
-fn live_id(text: &str) -> Result<LiveId, Problem> {
+pub(super) fn live_id(text: &str) -> Result<LiveId, Problem> {
     text.parse().map_err(|_| Problem::from(LiveError::NotFound))
 }

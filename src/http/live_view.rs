@@ -8,6 +8,7 @@ use crate::av::{Ticks, Timescale};
 use crate::base::UserId;
 use crate::live::{LadderView, LiveView, NoLadder};
 use crate::posts;
+use crate::recording;
 use crate::store::{EndReason, Live, LiveStatus, PublishSession, Run, RunState, WholeRecording};
 
 /// For whose eyes.
@@ -79,7 +80,11 @@ pub(super) fn shown(
 fn poster(links: &Links, live: &Live, recording: Option<&WholeRecording>) -> Option<String> {
     let recording = recording?;
     if live.status == LiveStatus::Ended {
-        return None;
+        let is_there = recording
+            .files
+            .iter()
+            .any(|file| file.name == recording::POSTER);
+        return is_there.then(|| links.recording_file(&live.playback_id, recording::POSTER));
     }
     let has_picture = |run: &Run| run.video_codec.is_some() && run.duration > Ticks::ZERO;
     let drawable = recording.runs.iter().any(has_picture);
@@ -134,6 +139,11 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         let is_final = run.state == RunState::Final;
         is_final.then(|| links.mp4(playback_id, &run.rendition, number))
     };
+    let file = |name: &str| {
+        let mut files = whole.files.iter();
+        let is_there = files.any(|file| file.name == name);
+        is_there.then(|| links.recording_file(playback_id, name))
+    };
     let gaps: Vec<Value> = whole
         .gaps
         .iter()
@@ -167,8 +177,9 @@ fn whole_recording(links: &Links, playback_id: &str, whole: &WholeRecording) -> 
         "video_codec": longest.and_then(|run| run.video_codec.as_deref()),
         "audio_codec": longest.and_then(|run| run.audio_codec.as_deref()),
         "mp4_url": longest.and_then(mp4),
-        // No WebM is made yet.
-        "webm_url": null,
+        "webm_url": file(recording::FILE),
+        "poster_url": file(recording::POSTER),
+        "storyboard_url": file(recording::STORYBOARD),
         "gaps": gaps,
         "runs": each,
     })

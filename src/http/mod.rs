@@ -24,6 +24,7 @@ mod links;
 mod live;
 mod live_recording;
 mod live_view;
+mod live_webm;
 mod media;
 mod media_api;
 mod media_files;
@@ -61,6 +62,8 @@ pub struct Services {
     pub accounts: crate::accounts::Accounts,
     /// Videos of members.
     pub videos: crate::media::video::Videos,
+    /// What lives leave behind.
+    pub recordings: crate::recording::Recordings,
     /// Rows that need no service: places, and a live's title for the name of its download.
     pub store: crate::store::Store,
     /// Work that outlives a request.

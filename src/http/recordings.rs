@@ -1,4 +1,4 @@
-//! Download of a finished run as a plain MP4, below `/recordings/`.
+//! Download of a finished run as a plain MP4, and of what was made of it (a WebM, pictures), below `/recordings/`.
 
 use axum::body::Body;
 use axum::http::header::{
@@ -15,6 +15,7 @@ use super::media;
 use super::pages;
 use super::range::{self, Condition, Selection};
 use crate::base::Timestamp;
+use crate::recording;
 use crate::rendition::{Download, MediaBytes, PlaybackError};
 
 /// What RFC 5987 §3.2.1 lets stand as it is in an extended parameter.
@@ -43,10 +44,35 @@ pub(super) async fn answer(
 ) -> Response {
     let wish = Wish::of(method, uri, redirect);
     let sent = async {
+        if let Some((playback_id, name)) = made_of(uri.path()) {
+            let served = services.recordings.serve(playback_id, name).await?;
+            let extension = name.rsplit('.').next().unwrap_or_default();
+            let file_name = named(&served.title, served.began_at, 0, extension);
+            return send_as(
+                served.download,
+                &served.content_type,
+                &file_name,
+                wish,
+                request,
+            )
+            .await;
+        }
         let (download, file_name) = find(services, uri.path()).await?;
         send(download, &file_name, wish, request).await
     };
     hls::open_to_all(method, request, sent).await
+}
+
+/// What was made of a recording beside its runs, if a path names that.
+fn made_of(path: &str) -> Option<(&str, &str)> {
+    let (playback_id, name) = path.strip_prefix("/recordings/")?.split_once('/')?;
+    let names = [
+        recording::FILE,
+        recording::POSTER,
+        recording::SHEET,
+        recording::STORYBOARD,
+    ];
+    names.contains(&name).then_some((playback_id, name))
 }
 
 /// The file that a path names, and the name under which to keep it.
@@ -71,6 +97,10 @@ async fn find(services: &Services, path: &str) -> Result<(Download, String), Pla
 
 /// `Title 2025-07-23.mp4`; later runs are numbered.
 pub(super) fn file_name(title: &str, moment: Timestamp, run: u32) -> String {
+    named(title, moment, run, "mp4")
+}
+
+fn named(title: &str, moment: Timestamp, run: u32, extension: &str) -> String {
     let title = plain_name(title);
     let title = match title.as_str() {
         "" => "live",
@@ -79,8 +109,8 @@ pub(super) fn file_name(title: &str, moment: Timestamp, run: u32) -> String {
     let moment = moment.to_string();
     let day = moment.get(..10).unwrap_or("");
     match run {
-        0 => format!("{title} {day}.mp4"),
-        run => format!("{title} {day} ({}).mp4", u64::from(run) + 1),
+        0 => format!("{title} {day}.{extension}"),
+        run => format!("{title} {day} ({}).{extension}", u64::from(run) + 1),
     }
 }
 
@@ -143,6 +173,17 @@ pub(super) async fn send(
     } else {
         "audio/mp4"
     };
+    send_as(download, content_type, file_name, wish, request).await
+}
+
+/// The same of any type.
+async fn send_as(
+    download: Download,
+    content_type: &str,
+    file_name: &str,
+    wish: Wish,
+    request: &HeaderMap,
+) -> Result<Response, PlaybackError> {
     let disposition = disposition(if wish.keep { "attachment" } else { "inline" }, file_name);
     let condition = range::condition(request, &download.etag, download.modified);
     if wish.redirect
@@ -180,7 +221,9 @@ pub(super) async fn send(
     }
     headers.insert(CACHE_CONTROL, media::IMMUTABLE);
     if selection.is_some_and(|selection| selection != Selection::Unsatisfiable) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Ok(content_type) = HeaderValue::try_from(content_type) {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
         headers.insert(CONTENT_DISPOSITION, disposition);
     }
     Ok(response)

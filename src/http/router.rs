@@ -28,8 +28,8 @@ use super::language::Language;
 use super::limits::{SlidingWindow, client_key};
 use super::links::Links;
 use super::{
-    Services, auth, geo, headers, health, hls, live, live_recording, media_api, media_files, page,
-    recordings, tus, uploads, users, videos, words,
+    Services, auth, geo, headers, health, hls, live, live_recording, live_webm, media_api,
+    media_files, page, recordings, tus, uploads, users, videos, words,
 };
 use crate::base::{ErrorKind, UserId};
 
@@ -328,6 +328,7 @@ fn api(app: App) -> Router {
         .merge(health::routes())
         .merge(media_api::routes())
         .merge(live_recording::routes())
+        .merge(live_webm::routes())
         .merge(uploads::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

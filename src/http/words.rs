@@ -98,6 +98,9 @@ sentences! {
     LIVE_ALREADY = "Vous avez déjà un live en cours." / "You already have a live running.";
     LIVE_UNKNOWN = "Live introuvable." / "There is no such live.";
     LIVE_NOT_YOURS = "Ce live n’est pas le vôtre." / "This live is not yours.";
+    NO_RECORDING = "Ce live n’a pas laissé d’enregistrement." / "This live left no recording.";
+    RECORDING_NOT_YET = "L’enregistrement n’est pas encore terminé." / "The recording is not complete yet.";
+    WEBM_NEVER = "Ce serveur ne fait pas de WebM." / "This server makes no WebM.";
 
     NO_KEY_FRAME = "Aucune image clé depuis {seconds} s : qui arrive maintenant ne voit rien." / "No key frame for {seconds} s: whoever joins now sees nothing.";
     LONG_GOP = "Une image clé toutes les {seconds} s seulement : au-delà de {limit_seconds} s, la lecture démarre tard et par à-coups." / "A key frame only every {seconds} s: beyond {limit_seconds} s, playback starts late and unevenly.";

@@ -10,7 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
+use super::sparing::Rest;
 use super::{Config, PublishDoor};
+use crate::av::{Ticks, TrackKind};
 use crate::base::{Slot, random_array};
 use crate::flv::{Demuxer, FlvError, Ignored, Output};
 use crate::live::{Closing, Media, PublishRequest, Publisher, SessionEnd};
@@ -84,9 +87,11 @@ impl Outcome {
     }
 }
 
-/// Serves one connection; returns when it is closed. The socket may be TCP or TLS over it.
+/// Serves one connection; returns when it is closed. The socket may be TCP or TLS over it; `rest` is told when it need
+/// not be read.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
+    rest: Rest,
     place: Place<'_>,
     config: &Config,
     door: &PublishDoor,
@@ -99,6 +104,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     } = place;
     let mut connection = Connection {
         socket,
+        rest,
+        pace: Pace::new(Instant::now()),
         config,
         session: ServerSession::new(Limits::default(), random_array()),
         demuxer: Demuxer::new(),
@@ -141,6 +148,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 struct Connection<'a, S> {
     socket: S,
+    rest: Rest,
+    pace: Pace,
     config: &'a Config,
     session: ServerSession,
     demuxer: Demuxer,
@@ -239,6 +248,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let mut media = Vec::new();
             let parsed = self.session.input(&mut self.input);
             let demuxed = self.demux(&mut media);
+            if let Some(dts) = newest_picture(&media) {
+                self.pace.heard(Instant::now(), dts);
+            }
             if !media.is_empty() {
                 // A live that is behind makes us wait here and not read, which the encoder feels.
                 let sent = tokio::select! {
@@ -258,6 +270,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             if self.flush().await.is_err() {
                 return Ended::Dropped;
+            }
+            if let Some(until) = self.pace.rest(Instant::now(), publisher.rhythm()) {
+                self.rest.until(until);
             }
             let read = timeout(self.config.idle_deadline, self.read());
             let read = tokio::select! {
@@ -421,6 +436,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         Ok(())
     }
+}
+
+/// When the last picture of a read is decoded.
+fn newest_picture(media: &[Media]) -> Option<Ticks> {
+    media.iter().rev().find_map(|item| match item {
+        Media::Frame(frame) if frame.track == TrackKind::Video => Some(frame.dts),
+        _ => None,
+    })
 }
 
 /// Picture and sound together, bits per second; `None` when the encoder has a picture and does not say its rate.

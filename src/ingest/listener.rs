@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use super::connection::{self, Outcome};
-use super::sparing::Sparing;
+use super::sparing::{Rest, Sparing};
 use crate::base::{Slot, Slots, Tasks};
 use crate::live::{PublishRefusal, PublishRequest, Publisher};
 use crate::tls::Acceptor;
@@ -224,7 +224,11 @@ impl Connection {
         match (heard, acceptor) {
             (Err(_), _) => Outcome::Deadline,
             (Ok(Err(_)), _) => Outcome::Unused,
-            (Ok(Ok(_)), None) => Box::pin(self.rtmp(Sparing::new(socket), until)).await,
+            (Ok(Ok(_)), None) => {
+                let socket = Sparing::new(socket);
+                let rest = socket.rest();
+                Box::pin(self.rtmp(socket, rest, until)).await
+            }
             (Ok(Ok(_)), Some(acceptor)) => {
                 Box::pin(self.rtmps(Sparing::new(socket), &acceptor, until)).await
             }
@@ -233,6 +237,7 @@ impl Connection {
 
     async fn rtmps(&self, socket: Sparing, acceptor: &Acceptor, until: Instant) -> Outcome {
         let displaced = self.slot.displaced();
+        let rest = socket.rest();
         let shaken = tokio::select! {
             biased;
             () = self.stopping.cancelled() => return Outcome::Stopping,
@@ -240,7 +245,7 @@ impl Connection {
             shaken = acceptor.accept(socket) => shaken,
         };
         match shaken {
-            Ok(socket) => self.rtmp(socket, until).await,
+            Ok(socket) => self.rtmp(socket, rest, until).await,
             Err(error) => {
                 tracing::debug!(%error, "an RTMPS connection came to nothing");
                 Outcome::Handshake
@@ -248,13 +253,26 @@ impl Connection {
         }
     }
 
-    async fn rtmp<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: S, until: Instant) -> Outcome {
+    async fn rtmp<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: S,
+        rest: Rest,
+        until: Instant,
+    ) -> Outcome {
         let place = connection::Place {
             origin: self.origin,
             slot: &self.slot,
             publish_until: until,
         };
-        connection::serve(socket, place, &self.config, &self.door, &self.stopping).await
+        connection::serve(
+            socket,
+            rest,
+            place,
+            &self.config,
+            &self.door,
+            &self.stopping,
+        )
+        .await
     }
 }
 

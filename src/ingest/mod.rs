@@ -9,6 +9,7 @@ mod connection;
 #[cfg(test)]
 mod golden;
 mod listener;
+mod pace;
 mod sparing;
 
 #[cfg(test)]

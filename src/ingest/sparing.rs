@@ -3,10 +3,12 @@
 //! An encoder sends 77 times a second (30 pictures, 47 frames of sound), and what such a wake-up costs hardly depends on how
 //! much there is to read. A part needs five a second. So once media flow, the kernel wakes us only when
 //! [`WORTH_WAKING`] bytes wait (`SO_RCVLOWAT`, socket(7)), which each picture brings; what is smaller is fetched
-//! with the next picture, or [`NO_LONGER`] after the last read. The end of the connection wakes us at once.
+//! with the next picture, or [`NO_LONGER`] after the last read. Who knows when the next bytes are needed says so
+//! ([`Rest`]): until then nothing wakes us but [`MOST_WAITING`] bytes. The end of the connection wakes us at once.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,13 +25,31 @@ use tokio::time::{Instant, Sleep, sleep};
 const WORTH_WAKING: usize = 2 << 10;
 /// Longer than pictures are apart at 30 a second, so that it seldom comes to that; a fifth of a part.
 const NO_LONGER: Duration = Duration::from_millis(40);
+/// So much is not left with the kernel, or the encoder would have to wait for room: a fifth of a second of 10 Mbit/s.
+const MOST_WAITING: usize = 256 << 10;
 /// Who has sent so much sends media. Before that each byte may be one that its sender waits upon.
 const MEDIA_AFTER: u64 = 64 << 10;
+
+/// Tells a [`Sparing`] until when it need not read. Clones speak to the same one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest(Arc<Mutex<Option<Instant>>>);
+
+impl Rest {
+    /// The next read need bring nothing before `until`; holds for that read alone.
+    pub(super) fn until(&self, until: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    fn take(&self) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// A TCP connection of an encoder, read sparingly once media flow.
 #[derive(Debug)]
 pub(super) struct Sparing {
     socket: TcpStream,
+    rest: Rest,
     /// Until media flow at most [`MEDIA_AFTER`] and a read.
     received: u64,
     wakes: Wakes,
@@ -42,6 +62,8 @@ enum Wakes {
     Always,
     /// [`WORTH_WAKING`] bytes, or the time.
     ForPictures(Pin<Box<Sleep>>),
+    /// [`MOST_WAITING`] bytes, or the time: then all that waits is read.
+    Resting(Pin<Box<Sleep>>),
     /// Any byte, since nothing had come for [`NO_LONGER`]: a silent encoder is not asked again and again.
     AfterSilence(Pin<Box<Sleep>>),
 }
@@ -50,9 +72,40 @@ impl Sparing {
     pub(super) fn new(socket: TcpStream) -> Self {
         Self {
             socket,
+            rest: Rest::default(),
             received: 0,
             wakes: Wakes::Always,
         }
+    }
+
+    /// Where to say until when nothing need be read.
+    pub(super) fn rest(&self) -> Rest {
+        self.rest.clone()
+    }
+
+    /// What waits is left waiting until then.
+    fn lie_down(&mut self, until: Instant) {
+        self.wakes = match std::mem::replace(&mut self.wakes, Wakes::Always) {
+            Wakes::ForPictures(mut sleep) if wake_for(&self.socket, MOST_WAITING) => {
+                sleep.as_mut().reset(until);
+                Wakes::Resting(sleep)
+            }
+            wakes => wakes,
+        };
+    }
+
+    /// Pictures wake us again.
+    fn get_up(&mut self) {
+        self.wakes = match std::mem::replace(&mut self.wakes, Wakes::Always) {
+            Wakes::Resting(mut sleep) => {
+                if !wake_for(&self.socket, WORTH_WAKING) {
+                    return;
+                }
+                sleep.as_mut().reset(Instant::now() + NO_LONGER);
+                Wakes::ForPictures(sleep)
+            }
+            wakes => wakes,
+        };
     }
 
     /// Takes note of a read.
@@ -69,6 +122,7 @@ impl Sparing {
                 until.as_mut().reset(Instant::now() + NO_LONGER);
                 self.wakes = Wakes::ForPictures(until);
             }
+            Wakes::Resting(until) => self.wakes = Wakes::Resting(until),
             Wakes::AfterSilence(mut until) => {
                 if wake_for(&self.socket, WORTH_WAKING) {
                     until.as_mut().reset(Instant::now() + NO_LONGER);
@@ -84,16 +138,27 @@ impl Sparing {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Wakes::ForPictures(until) = &mut self.wakes else {
-            return Poll::Pending;
+        let (until, most) = match &mut self.wakes {
+            Wakes::ForPictures(until) => (until, WORTH_WAKING),
+            Wakes::Resting(until) => (until, MOST_WAITING),
+            Wakes::Always | Wakes::AfterSilence(_) => return Poll::Pending,
         };
         ready!(until.as_mut().poll(cx));
-        let room = buffer.initialize_unfilled_to(buffer.remaining().min(WORTH_WAKING));
+        let room = buffer.initialize_unfilled_to(buffer.remaining().min(most));
+        let room_bytes = room.len();
         match recv(&self.socket, room, RecvFlags::DONTWAIT) {
             Ok((bytes, _)) => {
                 buffer.advance(bytes);
                 self.has_read(bytes);
+                if bytes < room_bytes {
+                    // All that waited has been read: nothing is left that would wake us at once.
+                    self.get_up();
+                }
                 Poll::Ready(Ok(()))
+            }
+            Err(Errno::AGAIN | Errno::INTR) if matches!(self.wakes, Wakes::Resting(_)) => {
+                self.get_up();
+                self.poll_crumbs(cx, buffer)
             }
             Err(Errno::AGAIN | Errno::INTR) => {
                 // Bytes that come before this is said do wake us: the kernel looks again.
@@ -116,9 +181,13 @@ impl AsyncRead for Sparing {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(until) = self.rest.take() {
+            self.lie_down(until);
+        }
         let before = buffer.filled().len();
         match Pin::new(&mut self.socket).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
+                self.get_up();
                 self.has_read(buffer.filled().len() - before);
                 Poll::Ready(Ok(()))
             }
@@ -248,6 +317,53 @@ mod tests {
         assert_eq!(heard(&mut ours, 64).await, 1);
         assert!(matches!(ours.wakes, Wakes::ForPictures(_)));
         encoder.write_all(&[3; 5_000]).await.unwrap();
+        assert_eq!(heard(&mut ours, 8_192).await, 5_000);
+    }
+
+    /// Longer than what is done to a socket that rests takes, however busy the machine.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
+    async fn who_rests_is_woken_by_the_time_and_reads_all_that_has_come() {
+        let (mut encoder, mut ours) = pair(FLOWING).await;
+        // As much as the time is about: what comes before it does not wake.
+        ours.rest()
+            .until(Instant::now() + Duration::from_millis(400));
+        for picture in 1..=3 {
+            encoder.write_all(&[picture; 20_000]).await.unwrap();
+        }
+        assert_eq!(heard(&mut ours, 256 << 10).await, 60_000);
+        assert!(matches!(ours.wakes, Wakes::ForPictures(_)));
+        encoder.write_all(&[4; 5_000]).await.unwrap();
+        assert_eq!(heard(&mut ours, 256 << 10).await, 5_000);
+    }
+
+    #[tokio::test]
+    async fn a_rest_ends_when_much_has_come_or_the_encoder_has_gone() {
+        let (mut encoder, mut ours) = pair(FLOWING).await;
+        ours.rest().until(Instant::now() + LONG);
+        let sent = tokio::spawn(async move {
+            encoder.write_all(&vec![2; MOST_WAITING]).await.unwrap();
+            encoder
+        });
+        let mut all = 0;
+        while all < MOST_WAITING {
+            all += heard(&mut ours, 64 << 10).await;
+        }
+        let encoder = sent.await.unwrap();
+        ours.rest().until(Instant::now() + LONG);
+        drop(encoder);
+        assert_eq!(heard(&mut ours, 64).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_rest_over_an_empty_socket_waits_for_the_next_picture() {
+        let (mut encoder, mut ours) = pair(FLOWING).await;
+        ours.rest().until(Instant::now());
+        let silent = timeout(NO_LONGER / 2, ours.read(&mut [0; 64])).await;
+        assert!(silent.is_err());
+        assert!(matches!(ours.wakes, Wakes::ForPictures(_)));
+        encoder.write_all(&[2; 5_000]).await.unwrap();
         assert_eq!(heard(&mut ours, 8_192).await, 5_000);
     }
 

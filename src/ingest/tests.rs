@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::{Config, PublishDoor, RtmpListener};
-use crate::av::{CodecConfig, TrackKind};
+use crate::av::{CodecConfig, Rhythm, Ticks, TrackKind};
 use crate::base::{Secret, Tasks};
 use crate::live::{
     Closing, Listening, Media, PublishRefusal, PublishRequest, Publisher, SessionEnd,
@@ -201,6 +201,54 @@ async fn media_reach_the_live_in_their_order_and_a_goodbye_ends_the_session() {
         ]
     );
     house.tasks.stop_and_wait().await;
+}
+
+/// Two seconds of 30 pictures a second, sent as they come; how many batches they are heard in, and in which order.
+async fn heard_in_batches(rhythm: Option<Rhythm>) -> (usize, Vec<i64>) {
+    let (house, mut encoder, mut live) = publishing(Config::default()).await;
+    rhythm
+        .into_iter()
+        .for_each(|rhythm| live.set_rhythm(rhythm));
+    let listening = tokio::spawn(async move {
+        let (mut batches, mut heard) = (0, Vec::new());
+        while let Ok(media) = live.next().await {
+            batches += 1;
+            heard.extend(media.into_iter().filter_map(|media| match media {
+                Media::Frame(frame) => Some(frame.dts.0),
+                _ => None,
+            }));
+        }
+        (batches, heard)
+    });
+    let config = [&[0x17, 0, 0, 0, 0], AVCC].concat();
+    encoder.session.send_video(0, &config);
+    let mut ticks = tokio::time::interval(Duration::from_micros(33_333));
+    for picture in 0..60u32 {
+        ticks.tick().await;
+        let mut body = vec![0x27, 1, 0, 0, 0, 0, 0, 0x2e, 0xe0, 0x41];
+        body.resize(5 + 4 + 12_000, 0x88);
+        encoder.session.send_video(picture * 100 / 3, &body);
+        encoder.flush().await;
+    }
+    encoder.session.goodbye();
+    encoder.flush().await;
+    let heard = listening.await.expect("the live hears all");
+    house.tasks.stop_and_wait().await;
+    heard
+}
+
+#[tokio::test]
+async fn pictures_that_complete_no_part_are_read_together() {
+    let rhythm = Rhythm {
+        completes: Ticks(15_000),
+        part: Ticks(18_000),
+        frame: Ticks(3_000),
+    };
+    let (batches, heard) = heard_in_batches(Some(rhythm)).await;
+    let sent: Vec<i64> = (0..60).map(|picture| picture * 100 / 3 * 90).collect();
+    assert_eq!(heard, sent);
+    // 10 parts; a machine that is busy reads even more together. One by one they would be 60 and more.
+    assert!(batches <= 42, "{batches} batches");
 }
 
 #[tokio::test]

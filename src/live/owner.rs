@@ -25,7 +25,7 @@ use super::running::Running;
 use super::state::{Happening, Interruption, READY_TIMEOUT, SILENCE, State, next};
 use super::steps::Steps;
 use super::vitals::Measuring;
-use crate::av::Ticks;
+use crate::av::{Rhythm, Ticks};
 use crate::base::{Event, RecordingId, SessionId, Timestamp};
 use crate::rendition::{Growing, GrowingPlan, Media, RenditionError};
 use crate::store::{
@@ -56,6 +56,7 @@ struct Session {
     id: SessionId,
     from: mpsc::Receiver<FromPublisher>,
     closing: watch::Sender<Option<Closing>>,
+    rhythm: watch::Sender<Option<Rhythm>>,
     encoder_known: bool,
     began: Instant,
     measuring: Measuring,
@@ -228,10 +229,12 @@ impl Owner {
         // 16 reads of the socket: full means that this task is behind; see `Publisher::to_owner`.
         let (to_owner, from) = mpsc::channel(16);
         let (closing, closing_seen) = watch::channel(None);
+        let (rhythm, rhythm_seen) = watch::channel(None);
         self.session = Some(Session {
             id: session,
             from,
             closing,
+            rhythm,
             encoder_known: request.encoder.is_some(),
             began: Instant::now(),
             measuring: Measuring::default(),
@@ -245,6 +248,7 @@ impl Owner {
             session,
             to_owner,
             closing: closing_seen,
+            rhythm: rhythm_seen,
         })
     }
 
@@ -331,8 +335,21 @@ impl Owner {
                 .increment(1);
             tracing::error!(%error, "media could not be recorded");
         }
+        self.tell_rhythm();
         self.note_losses();
         self.consult();
+    }
+
+    /// Tells the connection which pictures are waited for.
+    fn tell_rhythm(&self) {
+        if let Some(session) = &self.session {
+            let rhythm = self.growing.rhythm();
+            session.rhythm.send_if_modified(|known| {
+                *known = rhythm;
+                // It looks when it reads: nobody waits for this.
+                false
+            });
+        }
     }
 
     /// Tells of the holes that the disk has made.

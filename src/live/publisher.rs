@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
+use crate::av::Rhythm;
 use crate::base::{LiveId, Secret, SessionId};
 use crate::rendition::Media;
 
@@ -121,9 +122,17 @@ pub struct Publisher {
     // stops reading its socket, and the encoder feels it.
     pub(super) to_owner: mpsc::Sender<FromPublisher>,
     pub(super) closing: watch::Receiver<Option<Closing>>,
+    pub(super) rhythm: watch::Receiver<Option<Rhythm>>,
 }
 
 impl Publisher {
+    /// Which pictures complete parts, as of what was sent before: until such a one has come, viewers get nothing of
+    /// those before it, so there is no hurry to read them. `None`: each may.
+    #[must_use]
+    pub fn rhythm(&self) -> Option<Rhythm> {
+        *self.rhythm.borrow()
+    }
+
     /// Hands over what one read of the socket brought; waits while the live is behind.
     /// `Err` says that the live wants no more and why: tell the encoder and close.
     ///
@@ -160,16 +169,17 @@ impl Publisher {
     }
 }
 
-/// The live's side of a [`Publisher`], for the tests of `ingest`.
 /// Counts that one of a live's channels was full, so that its sender waited.
 pub(super) fn full(channel: &'static str) {
     metrics::counter!("griot_channel_full_total", "channel" => channel).increment(1);
 }
 
+/// The live's side of a [`Publisher`], for the tests of `ingest`.
 #[cfg(test)]
 pub(crate) struct Listening {
     heard: mpsc::Receiver<FromPublisher>,
     closing: watch::Sender<Option<Closing>>,
+    rhythm: watch::Sender<Option<Rhythm>>,
 }
 
 #[cfg(test)]
@@ -178,13 +188,20 @@ impl Listening {
     pub(crate) fn to_publisher(depth: usize) -> (Publisher, Self) {
         let (to_owner, heard) = mpsc::channel(depth);
         let (closing, closing_seen) = watch::channel(None);
+        let (rhythm, rhythm_seen) = watch::channel(None);
         let publisher = Publisher {
             live: LiveId(1),
             session: SessionId(2),
             to_owner,
             closing: closing_seen,
+            rhythm: rhythm_seen,
         };
-        (publisher, Self { heard, closing })
+        let live = Self {
+            heard,
+            closing,
+            rhythm,
+        };
+        (publisher, live)
     }
 
     /// The next batch, or how the session ended; a publisher that is dropped counts as that.
@@ -194,6 +211,11 @@ impl Listening {
             Some(FromPublisher::End(how)) => Err(how),
             None => Err(SessionEnd::Dropped),
         }
+    }
+
+    /// Says which pictures are waited for.
+    pub(crate) fn set_rhythm(&self, rhythm: Rhythm) {
+        self.rhythm.send_replace(Some(rhythm));
     }
 
     /// Wants the session closed.

@@ -45,6 +45,18 @@ impl Directory {
         File::open(folder)?.sync_all()
     }
 
+    /// Takes a finished, synced file of this disk by renaming it; an object that is there is replaced.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such file; when renaming fails.
+    pub fn take(&self, file: &Path, key: &ObjectKey) -> io::Result<()> {
+        let target = self.path(key);
+        let folder = target.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        fs::rename(file, &target)?;
+        File::open(folder)?.sync_all()
+    }
+
     /// Opens an object for reading.
     ///
     /// # Errors

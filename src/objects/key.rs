@@ -15,6 +15,12 @@ impl ObjectKey {
         Self(format!("lives/{live}/{rendition}/{number}.mp4"))
     }
 
+    /// What is made of a live beside its runs: `lives/7/recording.webm`. `None` for a name that is no piece of a path.
+    #[must_use]
+    pub fn live_file(live: LiveId, name: &str) -> Option<Self> {
+        Self::parse(&format!("lives/{live}/{name}"))
+    }
+
     /// The file of run `number` of a video's rendition: `media/9/source/0.mp4`.
     #[must_use]
     pub fn video_run(media: MediaId, rendition: &str, number: u32) -> Self {

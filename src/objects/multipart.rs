@@ -1,6 +1,10 @@
 //! Multipart uploads: an object sent in parts, which appears when it is completed.
 
 use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -13,6 +17,12 @@ use super::{ObjectError, ObjectKey};
 
 /// Putting a large object together may take a server this long.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(120);
+/// Bytes of each part of a file but the last: the same for all, some servers want it so.
+const PART_BYTES: u64 = 8 << 20;
+/// A part of a file is sent within this time (70 kB/s), and …
+const PART_WITHIN: Duration = Duration::from_secs(120);
+/// … as often as this.
+const PART_TRIES: u32 = 3;
 
 /// The server's name for an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +146,69 @@ impl S3 {
             .await
             .map_err(|error| from_sdk("complete_upload", error))?;
         Ok(())
+    }
+
+    /// Sends a whole file, one part in memory at a time, and looks whether all of it is there. What an earlier try left
+    /// half sent under this key is aborted first.
+    ///
+    /// # Errors
+    /// `Refused`, `Away`, `Other`.
+    pub(super) async fn put_file(&self, key: &ObjectKey, path: &Path) -> Result<(), ObjectError> {
+        for left in self.uploads(key.as_str()).await? {
+            if left.path == key.as_str() {
+                self.abort_upload(&left.path, &left.id).await?;
+            }
+        }
+        let path = path.to_owned();
+        let opened = crate::base::blocking(move || {
+            let file = File::open(path)?;
+            let length = file.metadata()?.len();
+            Ok((Arc::new(file), length))
+        });
+        let (file, length) = opened.await?;
+        let upload = self.create_upload(key).await?;
+        let sent = self.send_parts(key, &upload, &file, length).await;
+        if sent.is_err() {
+            // The first error says more than one of the tidying up.
+            drop(self.abort_upload(key.as_str(), &upload).await);
+        }
+        sent?;
+        match self.head(key).await? {
+            there if there == length => Ok(()),
+            there => Err(ObjectError::Other(format!(
+                "{there} bytes are there of {length}"
+            ))),
+        }
+    }
+
+    async fn send_parts(
+        &self,
+        key: &ObjectKey,
+        upload: &UploadId,
+        file: &Arc<File>,
+        length: u64,
+    ) -> Result<(), ObjectError> {
+        let mut parts = Vec::new();
+        for (number, at) in (1..).zip((0..length.max(1)).step_by(PART_BYTES as usize)) {
+            let _room = self.room_for_a_part().await;
+            let (file, size) = (Arc::clone(file), PART_BYTES.min(length - at));
+            let read = crate::base::blocking(move || {
+                let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+                file.read_exact_at(&mut bytes, at)?;
+                Ok(Bytes::from(bytes))
+            });
+            let bytes = read.await?;
+            let mut tries = 1;
+            let part = loop {
+                let sent = self.upload_part(key, upload, number, bytes.clone(), PART_WITHIN);
+                match sent.await {
+                    Err(ObjectError::Away(_)) if tries < PART_TRIES => tries += 1,
+                    sent => break sent?,
+                }
+            };
+            parts.push(part);
+        }
+        self.complete_upload(key, upload, &parts).await
     }
 
     /// Forgets an upload and its parts. One that is gone is as good.

@@ -114,6 +114,24 @@ impl Objects {
         }
     }
 
+    /// Makes an object of a finished, synced file, whatever its size; one that is there is replaced. A folder takes the
+    /// file by a rename, a bucket is sent it: where it was it may be gone afterwards.
+    ///
+    /// # Errors
+    /// `Refused`, `Away`, `Other`; nothing half sent is left then, unless this process dies.
+    pub async fn put_file(&self, key: &ObjectKey, path: &Path) -> Result<(), ObjectError> {
+        match self {
+            Self::Directory(directory) => {
+                let path = path.to_owned();
+                blocking(directory, key, move |directory, key| {
+                    directory.take(&path, key)
+                })
+                .await
+            }
+            Self::S3(s3) => s3.put_file(key, path).await,
+        }
+    }
+
     /// Removes an object. One that is not there is as good.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use super::error::PipelineError;
 use super::feed::Feed;
 use super::limits::{Kind, Limits};
 use super::live_plan::LadderTask;
-use super::plan::{Picture, Transcode};
+use super::plan::{Picture, Transcode, Webm};
 use super::plugins::{Missing, Plugins};
 use super::report::ProbeReport;
 use super::running::{Child, Output, Running};
@@ -76,6 +76,8 @@ struct Inner {
     config: Config,
     light: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    /// One of those that nobody waits for: beside the others, and with what they leave of the processors.
+    idle: Arc<Semaphore>,
     /// The plugins whose registry is known to be whole.
     checked: Mutex<Option<(Plugins, Vec<Missing>)>>,
 }
@@ -89,6 +91,7 @@ impl Host {
             inner: Arc::new(Inner {
                 light: places(config.max_light),
                 heavy: places(config.max_heavy),
+                idle: places(1),
                 checked: Mutex::new(None),
                 config,
             }),
@@ -169,6 +172,19 @@ impl Host {
         Ok(pictures)
     }
 
+    /// Decodes the file once and encodes VP8 and Opus, as one rung: outputs are those of [`Host::transcode`], but that
+    /// there is no [`Output::Track`] of the picture. Pictures keep the source's times; the first packet of Opus, which
+    /// holds what a decoder throws away, has the time of the first sound that is heard.
+    ///
+    /// # Errors
+    /// The plan is out of range, or no child can be started.
+    pub async fn webm(&self, file: File, plan: Webm) -> Result<Running, PipelineError> {
+        plan.check()
+            .map_err(|what| PipelineError::Failed(what.to_owned()))?;
+        self.start(Work::Webm(plan), Some(file), plan.duration_ms)
+            .await
+    }
+
     /// A child that is given frames while it works. It waits for no place: a live cannot.
     pub(super) async fn start_fed(
         &self,
@@ -188,6 +204,7 @@ impl Host {
     ) -> Result<Running, PipelineError> {
         let places = match work {
             Work::Transcode(_) => &self.inner.heavy,
+            Work::Webm(_) => &self.inner.idle,
             _ => &self.inner.light,
         };
         let place = Arc::clone(places)

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Transcode,
     /// Single pictures as JPEG.
     Pictures,
+    /// Decodes once, encodes VP8 and Opus.
+    Webm,
     /// A live's frames in, its rungs out, as long as the live.
     Ladder,
 }
@@ -32,6 +34,7 @@ impl Kind {
             Self::Demux => "demux",
             Self::Transcode => "transcode",
             Self::Pictures => "pictures",
+            Self::Webm => "webm",
             Self::Ladder => "ladder",
         }
     }
@@ -97,6 +100,15 @@ impl Limits {
                 deadline: Duration::from_secs(600 + 60 * seconds),
                 silence: Duration::from_secs(120),
                 output_bytes: (256 << 20) + 4_000_000 * seconds,
+            },
+            // As a transcode of one rung; what has all the time of the world must not be taken for one that hangs.
+            Kind::Webm => Self {
+                memory_bytes: 4 * GIB,
+                cpu_s: 120 + 10 * seconds,
+                nice: 19,
+                deadline: Duration::from_secs(3_600 + 60 * seconds),
+                silence: Duration::from_secs(600),
+                output_bytes: (256 << 20) + 2_000_000 * seconds,
             },
             Kind::Pictures => Self {
                 memory_bytes: 2 * GIB,

@@ -20,6 +20,7 @@ mod plan;
 mod plugins;
 mod report;
 mod running;
+mod vp8;
 mod wire;
 
 pub use error::{PipelineError, Refusal};
@@ -27,7 +28,7 @@ pub use host::{Config, Host};
 pub use ladder::{Ladder, LadderRung};
 pub use live_ladder::{Behind, LadderIn, LadderOut, LadderOutput};
 pub use live_plan::{LivePlan, Stills, cost_cores, decode_cores, encode_cores};
-pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung};
+pub use plan::{AudioRung, Picture, Rung, Transcode, VideoRung, Webm};
 pub use plugins::Missing;
 pub use report::{AudioStream, Container, ProbeReport, VideoStream};
 pub use running::{Output, Running, Summary};

@@ -81,6 +81,36 @@ impl Transcode {
     }
 }
 
+/// One WebM: VP8 and Opus out of whatever a rendition file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webm {
+    /// Its picture; `None`: none is decoded.
+    pub video: Option<VideoRung>,
+    /// Its sound, Opus 48 kHz stereo; `None`: none is decoded.
+    pub audio: Option<AudioRung>,
+    /// Milliseconds of the source, for the bounds of the child.
+    pub duration_ms: u64,
+}
+
+impl Webm {
+    /// Whether a child may be asked for this; else what is wrong.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let is_side = |side: u32| (16..=4_096).contains(&side) && side.is_multiple_of(2);
+        let video = self.video.is_none_or(|video| {
+            is_side(video.width)
+                && is_side(video.height)
+                && (16..=100_000).contains(&video.max_kbps)
+        });
+        let audio = self
+            .audio
+            .is_none_or(|audio| (16..=320).contains(&audio.kbps));
+        if !video || !audio || (self.video.is_none() && self.audio.is_none()) {
+            return Err("a WebM is out of range");
+        }
+        Ok(())
+    }
+}
+
 /// One rendition that comes out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rung {

@@ -23,6 +23,7 @@ use super::interleave::Interleave;
 use super::limits::{Kind, Limits};
 use super::plan::Picture;
 use super::report::ProbeReport;
+use super::vp8;
 use super::wire::{self, Ending, Message, Track, TrackCodec, Work};
 use crate::av::{CodecConfig, Frame, Ticks, Timescale, TrackKind};
 use crate::flv;
@@ -340,7 +341,10 @@ impl Running {
     /// Only what a child of this kind says is taken.
     fn take(&mut self, message: Message) -> Result<(), PipelineError> {
         let is_first = !std::mem::replace(&mut self.is_ready, true);
-        let moves = matches!(self.kind, Kind::Demux | Kind::Transcode | Kind::Ladder);
+        let moves = matches!(
+            self.kind,
+            Kind::Demux | Kind::Transcode | Kind::Webm | Kind::Ladder
+        );
         match message {
             Message::Ready { version } if is_first => {
                 if version != wire::VERSION {
@@ -406,6 +410,10 @@ impl Running {
             return Err(PipelineError::Protocol("a track changes its codec"));
         }
         let mut outputs = Vec::new();
+        if track.codec == TrackCodec::Vp8 && self.kind == Kind::Webm {
+            stream.codec = Some(track.codec);
+            return Ok(());
+        }
         let read = match (track.codec.video(), track.codec.audio()) {
             (Some(codec), _) => stream.demuxer.video_record(codec, record, &mut outputs),
             (None, Some(codec)) => stream.demuxer.audio_record(codec, record, &mut outputs),
@@ -430,7 +438,8 @@ impl Running {
         match (codec.video(), codec.audio()) {
             (Some(codec), _) => stream.demuxer.video_sample(codec, frame, &mut outputs),
             (None, Some(codec)) => stream.demuxer.audio_sample(codec, frame, &mut outputs),
-            (None, None) => {}
+            (None, None) if vp8::is_picture(&frame) => outputs.push(flv::Output::Frame(frame)),
+            (None, None) => return Err(PipelineError::Protocol("a picture is no VP8")),
         }
         self.take_outputs(number, outputs)
     }
@@ -630,6 +639,12 @@ fn layout(work: &Work) -> (Vec<Stream>, Vec<RungState>) {
                 tracks: Interleave::new(rung.video.is_some(), rung.audio.is_some()),
             });
             (streams, rungs.collect())
+        }
+        Work::Webm(plan) => {
+            let rung = RungState {
+                tracks: Interleave::new(plan.video.is_some(), plan.audio.is_some()),
+            };
+            (vec![stream(vec![0]), stream(vec![0])], vec![rung])
         }
         // Each stream is a rung of its own: nothing waits for another.
         Work::Ladder(task) => {

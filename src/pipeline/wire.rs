@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Refusal;
 use super::limits::{Kind, Limits};
 use super::live_plan::LadderTask;
-use super::plan::Transcode;
+use super::plan::{Transcode, Webm};
 use super::report::ProbeReport;
 use crate::av::{AudioCodec, Frame, Ticks, TrackKind, VideoCodec};
 
@@ -47,6 +47,7 @@ pub(super) enum Work {
     Demux,
     Transcode(Transcode),
     Pictures { times_ms: Vec<u64>, width: u32 },
+    Webm(Webm),
     Ladder(LadderTask),
 }
 
@@ -58,6 +59,7 @@ impl Work {
             Self::Demux => Kind::Demux,
             Self::Transcode(_) => Kind::Transcode,
             Self::Pictures { .. } => Kind::Pictures,
+            Self::Webm(_) => Kind::Webm,
             Self::Ladder(_) => Kind::Ladder,
         }
     }
@@ -83,6 +85,8 @@ pub(super) enum TrackCodec {
     Av1,
     Aac,
     Opus,
+    /// Of a WebM only: no rendition holds it, and it has no record.
+    Vp8,
     Mp3,
 }
 
@@ -93,7 +97,7 @@ impl TrackCodec {
             Self::Hevc => Some(VideoCodec::Hevc),
             Self::Vp9 => Some(VideoCodec::Vp9),
             Self::Av1 => Some(VideoCodec::Av1),
-            Self::Aac | Self::Opus | Self::Mp3 => None,
+            Self::Aac | Self::Opus | Self::Mp3 | Self::Vp8 => None,
         }
     }
 

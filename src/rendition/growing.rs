@@ -22,7 +22,7 @@ use super::sending::Sending;
 use super::shelf::Shelf;
 use super::siblings::Siblings;
 use super::variant::Rates;
-use crate::av::{CodecConfig, Frame, Part, Ticks, TrackKind, TrackSet};
+use crate::av::{CodecConfig, Frame, Part, Rhythm, Ticks, TrackKind, TrackSet};
 use crate::base::{Clock, IdMaker, LiveId, RecordingId, Tasks, Timestamp};
 use crate::fmp4::{Packager, PackagerConfig, Packed, PartTarget, ResumeState};
 use crate::hls;
@@ -192,6 +192,12 @@ impl Growing {
     #[must_use]
     pub fn position(&self) -> Ticks {
         self.end
+    }
+
+    /// Which of the encoder's pictures complete parts, while that is steady.
+    #[must_use]
+    pub fn rhythm(&self) -> Option<Rhythm> {
+        self.run.as_ref()?.packager.rhythm()
     }
 
     /// Whether the object store does not take what is recorded.

@@ -14,6 +14,7 @@ mod lives;
 mod media;
 mod places;
 mod posts;
+mod recording_files;
 mod recordings;
 mod runs;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use media::{
 };
 pub use places::{Commune, GeoSeed, Prefecture, Quartier, Region, SeedPlace};
 pub use posts::{LivePost, Post, PostAuthor};
+pub use recording_files::{NewRecordingFile, RecordingFile, ServedRecordingFile};
 pub use recordings::{Recording, RecordingState, WholeRecording};
 pub use runs::{NewRun, Run, RunChange, RunState};
 #[cfg(test)]

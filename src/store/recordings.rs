@@ -1,7 +1,7 @@
 //! Recordings: what a live leaves behind, and what becomes of a member's video.
 
 use super::db::{in_tx, one, read, sql, unsigned, write};
-use super::{Gap, Run, Store, StoreError};
+use super::{Gap, RecordingFile, Run, Store, StoreError};
 use crate::base::{LiveId, MediaId, RecordingId, Timestamp};
 
 /// Where a recording stands (design §9).
@@ -34,9 +34,11 @@ pub struct Recording {
     pub ready_at: Option<Timestamp>,
     /// When all of its bytes were in the object store, read back.
     pub stored_at: Option<Timestamp>,
+    /// When the jobs that follow its end were queued; a live's only.
+    pub followed_up_at: Option<Timestamp>,
 }
 
-/// A recording with its runs (by rendition, then number) and its gaps (by place).
+/// A recording with its runs (by rendition, then number), its gaps (by place) and its files (by name).
 #[derive(Clone, Debug, PartialEq)]
 pub struct WholeRecording {
     /// The row.
@@ -45,6 +47,8 @@ pub struct WholeRecording {
     pub runs: Vec<Run>,
     /// Its holes.
     pub gaps: Vec<Gap>,
+    /// What was made of it.
+    pub files: Vec<RecordingFile>,
 }
 
 sql! {
@@ -139,10 +143,12 @@ impl Store {
     ) -> Result<WholeRecording, StoreError> {
         let runs = self.runs_of(recording.id).await?;
         let gaps = self.gaps(recording.id).await?;
+        let files = self.recording_files(recording.id).await?;
         Ok(WholeRecording {
             recording,
             runs,
             gaps,
+            files,
         })
     }
 

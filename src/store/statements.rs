@@ -4,8 +4,8 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Db, Store};
 use super::{
-    gaps, jobs, lives, media, places, posts, recordings, runs, segments, sending, sessions,
-    stream_keys, tokens, uploads, users,
+    gaps, jobs, lives, media, places, posts, recording_files, recordings, runs, segments, sending,
+    sessions, stream_keys, tokens, uploads, users,
 };
 
 type Statements = &'static [(&'static str, &'static str)];
@@ -17,6 +17,7 @@ const FILES: &[(&str, Statements)] = &[
     ("media", media::STATEMENTS),
     ("places", places::STATEMENTS),
     ("posts", posts::STATEMENTS),
+    ("recording_files", recording_files::STATEMENTS),
     ("recordings", recordings::STATEMENTS),
     ("runs", runs::STATEMENTS),
     ("segments", segments::STATEMENTS),

@@ -42,3 +42,4 @@ mod tls;
 mod tus;
 mod uploads;
 mod videos;
+mod webm;

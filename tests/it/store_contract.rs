@@ -47,6 +47,8 @@ macro_rules! on {
                     lost_segments_become_gaps_and_an_empty_run_goes
                     a_videos_segments_come_all_at_once
                     writers_wait_for_each_other;
+                recording_files: what_is_made_of_a_recording_is_replaced_by_name
+                    what_follows_a_recording_is_queued_once;
                 sending: an_upload_and_its_parts_are_kept_until_the_run_is_stored
                     a_recording_is_stored_with_its_last_run_once_it_is_ready
                     a_ready_recording_is_stored_by_its_last_run;
@@ -76,6 +78,7 @@ mod media;
 mod members;
 mod opening;
 mod places;
+mod recording_files;
 mod recordings;
 mod sending;
 mod uploads;
@@ -90,6 +93,7 @@ const CONTRACT: &[&str] = &[
     include_str!("store_contract/members.rs"),
     include_str!("store_contract/opening.rs"),
     include_str!("store_contract/places.rs"),
+    include_str!("store_contract/recording_files.rs"),
     include_str!("store_contract/recordings.rs"),
     include_str!("store_contract/sending.rs"),
     include_str!("store_contract/uploads.rs"),

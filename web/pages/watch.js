@@ -8,6 +8,7 @@ import { authorOf, copyButton, posterOf, problem, repeat, titleOf, viewers, when
 
 const ASK_MS = { ready: 1500, live: 3000, interrupted: 2000, ended: 15_000 };
 const FINISHING_MS = 1500;
+const MAKING_MS = 3000;
 
 const ANNOUNCE = { live: 'announceLive', interrupted: 'announceInterrupted', ended: 'announceEnded' };
 
@@ -22,6 +23,17 @@ function recordingLine(view) {
   if (mp4) return [h('a', { class: 'button', href: local(mp4), download: true }, icon('download'), t('download'))];
   if (state === 'failed') return [h('span', { class: 'faint' }, t('failed'))];
   return [h('span', { class: 'faint', role: 'status' }, t('finishing'))];
+}
+
+// The WebM beside the MP4: a link, how far it is, or, where its owner must ask for it, a button.
+function webmLine(view, ask) {
+  if (view.status !== 'ended' || !view.recording?.webm) return [];
+  const { webm, webm_url: url } = view.recording;
+  if (url) return [h('a', { class: 'button quiet', href: local(url), download: true }, icon('download'), t('webm'))];
+  if (webm.state === 'queued') return [h('span', { class: 'faint', role: 'status' }, t('webmQueued'))];
+  if (webm.state === 'running') return [h('span', { class: 'faint', role: 'status' }, t('webmRunning', { percent: webm.percent ?? 0 }))];
+  const failed = webm.state === 'failed' && h('span', { class: 'faint' }, t('webmFailed'));
+  return [failed, webm.on_demand && h('button', { class: 'button quiet', type: 'button', onclick: ask }, t('webmMake'))];
 }
 
 export function open(main, id) {
@@ -44,7 +56,18 @@ export function open(main, id) {
     show(facts, view.status === 'live' || view.status === 'interrupted' ? viewers(view) : null, when(view),
       view.recording?.gaps?.length > 0 && h('span', {}, counted('gaps', view.recording.gaps.length)));
     const mine = session() !== null && (view.author ?? view.post?.author)?.id === session().user.id;
-    show(actions, ...recordingLine(view), link, mine && view.status !== 'ended' && h('a', { class: 'button quiet', href: '/studio' }, t('manage')));
+    show(actions, ...recordingLine(view), ...webmLine(view, makeWebm), link, mine && view.status !== 'ended' && h('a', { class: 'button quiet', href: '/studio' }, t('manage')));
+  };
+
+  const makeWebm = async (event) => {
+    event.target.disabled = true;
+    try {
+      await call('POST', `/api/posts/live/${id}/webm/`, {});
+      await ask();
+    } catch (error) {
+      aloud.textContent = error.message;
+      event.target.disabled = false;
+    }
   };
 
   const ask = async () => {
@@ -80,6 +103,8 @@ export function open(main, id) {
   repeat(ask, () => {
     if (view === null) return 3000;
     const finishing = view.status === 'ended' && ['recording', 'finishing'].includes(view.recording?.state);
+    const making = ['queued', 'running'].includes(view.recording?.webm?.state);
+    if (making) return MAKING_MS;
     return finishing ? FINISHING_MS : ASK_MS[view.status] ?? 3000;
   });
 }

@@ -410,8 +410,35 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "recording.webm",
-        default: "never",
-        apply: |_, text| values::only_for_now("never", text),
+        default: "always",
+        apply: |config, text| {
+            config.recording.webm = values::webm(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "recording.webm_longest",
+        default: "1h",
+        apply: |config, text| {
+            config.recording.webm_longest = values::duration(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "recording.webm_short_side",
+        default: "720",
+        apply: |config, text| {
+            config.recording.webm_short_side = values::side(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "recording.pictures",
+        default: "on",
+        apply: |config, text| {
+            config.recording.pictures = values::switch(text)?;
+            Ok(())
+        },
     },
     Key {
         name: "pipeline.readers",

@@ -11,6 +11,7 @@ use crate::http::{MetricsTo, Network, NotANetwork};
 use crate::live::{LadderWish, Latency};
 use crate::objects::ObjectKey;
 use crate::pipeline::Ladder;
+use crate::recording::Webm;
 use crate::store::Role;
 
 /// Below this a key can be guessed: 32 characters are 128 bits when they are hexadecimal.
@@ -170,16 +171,6 @@ pub(super) fn networks(text: &str) -> Result<Vec<Network>, String> {
         .collect()
 }
 
-/// A setting of which this version can only do one thing: scripts may say so, and nothing else is promised.
-pub(super) fn only_for_now(possible: &str, text: &str) -> Result<(), String> {
-    if text == possible {
-        return Ok(());
-    }
-    Err(format!(
-        "this version can only do `{possible}`; set it to that or leave it out"
-    ))
-}
-
 /// Who may read the metrics.
 pub(super) fn metrics_to(text: &str) -> Result<MetricsTo, String> {
     match text {
@@ -236,6 +227,25 @@ pub(super) fn latency(text: &str) -> Result<Latency, String> {
         "normal" => Ok(Latency::Normal),
         "low" => Ok(Latency::Low),
         _ => Err(format!("`{text}` is neither `normal` nor `low`")),
+    }
+}
+
+pub(super) fn webm(text: &str) -> Result<Webm, String> {
+    match text {
+        "always" => Ok(Webm::Always),
+        "on-demand" => Ok(Webm::OnDemand),
+        "never" => Ok(Webm::Never),
+        _ => Err(format!(
+            "`{text}` is none of `always`, `on-demand` and `never`"
+        )),
+    }
+}
+
+/// Pixels of a side of a picture.
+pub(super) fn side(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(side @ 16..=4_096) => Ok(side),
+        _ => Err(format!("`{text}` is no number of pixels from 16 to 4096")),
     }
 }
 

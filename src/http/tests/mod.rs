@@ -150,9 +150,27 @@ impl House {
             ids: ids.clone(),
             tasks: tasks.clone(),
         });
+        let places = Places {
+            spool: folder.path().join("spool"),
+            objects: Directory::open(folder.path().join("objects"))
+                .unwrap()
+                .into(),
+        };
+        let host = crate::pipeline::Config::in_folder(folder.path().join("pipeline"));
+        let recordings = crate::recording::Recordings::new(crate::recording::Deps {
+            config: crate::recording::Config::default(),
+            host: crate::pipeline::Host::new(host),
+            store: store.clone(),
+            places,
+            jobs: jobs.clone(),
+            clock: clock.clone(),
+            folder: folder.path().join("recordings"),
+            reserve_bytes: 0,
+        });
         let services = Services {
             lives,
             videos,
+            recordings,
             accounts,
             store,
             jobs,

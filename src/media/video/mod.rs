@@ -14,6 +14,7 @@ mod picture;
 mod plan;
 mod playback;
 mod service;
+pub mod stills;
 mod storyboard;
 mod verdict;
 

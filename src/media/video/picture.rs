@@ -1,16 +1,14 @@
-//! Pictures out of a video: the poster, and the storyboard's sheet.
+//! A video's poster and storyboard, stored.
 
 use std::fs::File;
-use std::io;
 
 use bytes::Bytes;
-use image::{GenericImageView, ImageFormat};
 use sha2::{Digest, Sha256};
 
-use super::storyboard;
-use crate::base::{MediaId, blocking};
+use super::stills::{self, StillError, Stretch};
+use crate::base::MediaId;
 use crate::objects::{ObjectKey, Objects};
-use crate::pipeline::{Host, PipelineError};
+use crate::pipeline::Host;
 use crate::store::NewMediaFile;
 
 /// The poster's name in addresses.
@@ -28,11 +26,9 @@ const POSTER_AT_MS: u64 = 1_000;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PictureError {
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Still(#[from] StillError),
     #[error("a picture cannot be stored: {0}")]
     Objects(#[from] crate::objects::ObjectError),
-    #[error("a picture cannot be drawn: {0}")]
-    Draw(#[from] io::Error),
 }
 
 /// A poster, stored.
@@ -55,21 +51,12 @@ pub(super) async fn poster(
     } else {
         0
     };
-    let pictures = host.pictures(file, vec![at], POSTER_WIDTH).await?;
-    let Some(picture) = pictures.into_iter().next() else {
+    let Some(still) = stills::still(host, file, at, POSTER_WIDTH).await? else {
         return Ok(None);
     };
-    let jpeg = picture.jpeg.clone();
-    let seen = blocking(move || {
-        let decoded = image::load_from_memory_with_format(&jpeg, ImageFormat::Jpeg);
-        let decoded = decoded.map_err(io::Error::other)?;
-        let small = decoded.thumbnail(32, 32);
-        let (width, height) = small.dimensions();
-        let hash = blurhash::encode(4, 3, width, height, small.to_rgba8().as_raw()).ok();
-        Ok((decoded.dimensions(), hash))
-    });
-    let (size, blurhash) = seen.await?;
-    let file = store(objects, media, POSTER, picture.jpeg, Some(size)).await?;
+    let size = (still.width, still.height);
+    let file = store(objects, media, POSTER, still.jpeg, Some(size)).await?;
+    let blurhash = still.blurhash;
     Ok(Some(Poster { file, blurhash }))
 }
 
@@ -81,15 +68,13 @@ pub(super) async fn storyboard(
     file: File,
     duration_ms: u64,
 ) -> Result<Vec<NewMediaFile>, PictureError> {
-    let times = storyboard::times(duration_ms);
-    let pictures = host.pictures(file, times, storyboard::TILE_WIDTH).await?;
-    let drawn = blocking(move || storyboard::draw(&pictures, duration_ms, SHEET)).await?;
-    let Some(board) = drawn else {
+    let all = vec![Stretch { file, at_ms: 0 }];
+    let Some(board) = stills::board(host, all, duration_ms, SHEET).await? else {
         return Ok(Vec::new());
     };
     let size = Some((board.width, board.height));
-    let sheet = store(objects, media, SHEET, board.jpeg.into(), size).await?;
-    let list = store(objects, media, LIST, board.vtt.into(), None).await?;
+    let sheet = store(objects, media, SHEET, board.sheet, size).await?;
+    let list = store(objects, media, LIST, board.list, None).await?;
     Ok(vec![sheet, list])
 }
 

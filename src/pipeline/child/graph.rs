@@ -30,6 +30,8 @@ pub(super) const RUNG_OPENH264: Graph = graph!("upload/rung-openh264");
 pub(super) const SOUND: Graph = graph!("upload/sound");
 pub(super) const SOUND_VOAAC: Graph = graph!("upload/sound-voaac");
 pub(super) const STILL: Graph = graph!("upload/still");
+pub(super) const WEBM_PICTURE: Graph = graph!("recording/picture");
+pub(super) const WEBM_SOUND: Graph = graph!("recording/sound");
 pub(super) const LIVE_PICTURE: Graph = graph!("live/picture");
 pub(super) const LIVE_RUNG: Graph = graph!("live/rung");
 pub(super) const LIVE_RUNG_OPENH264: Graph = graph!("live/rung-openh264");
@@ -121,7 +123,8 @@ mod tests {
     fn each_graph_of_pictures_runs_and_loses_none() {
         let of_uploads = [PICTURE, RUNG, RUNG_OPENH264, STILL];
         let of_lives = [LIVE_PICTURE, LIVE_RUNG, LIVE_RUNG_OPENH264, LIVE_STILL];
-        for graph in of_uploads.into_iter().chain(of_lives) {
+        let all = of_uploads.into_iter().chain(of_lives);
+        for graph in all.chain([WEBM_PICTURE]) {
             assert_eq!(run(graph, PICTURES), 25, "{}", graph.name);
         }
     }
@@ -133,6 +136,8 @@ mod tests {
             // What an encoder holds back at its ends.
             assert!((46..=50).contains(&frames), "{}: {frames}", graph.name);
         }
+        // 48,128 samples in packets of 960, and 312 that come first.
+        assert_eq!(run(WEBM_SOUND, SOUNDS), 51);
     }
 
     #[test]
@@ -147,8 +152,9 @@ mod tests {
             LIVE_STILL,
         ];
         let graphs: Vec<Graph> = of_uploads.into_iter().chain(of_lives).collect();
+        let graphs = [graphs, vec![WEBM_PICTURE, WEBM_SOUND]].concat();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines");
-        let on_disk = ["upload", "live"].map(|kind| {
+        let on_disk = ["upload", "live", "recording"].map(|kind| {
             let folder = std::path::Path::new(folder).join(kind);
             std::fs::read_dir(folder).unwrap().count()
         });

@@ -23,6 +23,7 @@ mod source;
 mod streams;
 mod transcode;
 mod watch;
+mod webm;
 
 use std::fs::File;
 use std::process::ExitCode;
@@ -119,6 +120,7 @@ fn answer(
         Work::Demux => demux::demux(file()?, link),
         Work::Transcode(plan) => transcode::transcode(file()?, plan, link),
         Work::Pictures { times_ms, width } => pictures::pictures(file()?, times_ms, *width, link),
+        Work::Webm(plan) => webm::webm(file()?, *plan, link),
         Work::Ladder(task) => ladder::ladder(task, link),
     }
 }

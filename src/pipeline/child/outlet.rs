@@ -153,8 +153,9 @@ fn track(caps: &gst::Caps, stream: u8) -> Option<Track> {
     let (codec, record, timescale) = match structure.name().as_str() {
         "video/x-h264" => (TrackCodec::H264, codec_data()?, pictures),
         "video/x-h265" => (TrackCodec::Hevc, codec_data()?, pictures),
-        "video/x-av1" => (TrackCodec::Av1, codec_data()?, pictures),
+        "video/x-av1" => (TrackCodec::Av1, av1c(structure, codec_data()?), pictures),
         "video/x-vp9" => (TrackCodec::Vp9, vpcc(structure), pictures),
+        "video/x-vp8" => (TrackCodec::Vp8, Vec::new(), pictures),
         "audio/mpeg" => (TrackCodec::Aac, codec_data()?, rate()?),
         "audio/x-opus" => (TrackCodec::Opus, opus_head(structure), 48_000),
         _ => return None,
@@ -165,6 +166,45 @@ fn track(caps: &gst::Caps, stream: u8) -> Option<Track> {
         record: hex::encode(record),
         timescale,
     })
+}
+
+/// The payload of an `av1C` (AV1-ISOBMFF 2.3). In its place `qtdemux` 1.22 gives what follows the first byte of the sequence
+/// header's OBU, which is the last of five that it skips; they are made anew from what the parser knows.
+fn av1c(caps: &gst::StructureRef, data: Vec<u8>) -> Vec<u8> {
+    const MARKER_AND_VERSION: u8 = 0x81;
+    /// An OBU of type 1 that has a size.
+    const SEQUENCE_HEADER: u8 = 0x0a;
+    let is_torn = data
+        .first()
+        .is_some_and(|size| usize::from(*size) == data.len() - 1);
+    if data.first() == Some(&MARKER_AND_VERSION) || !is_torn {
+        return data;
+    }
+    let depth = caps.get::<u32>("bit-depth-luma").unwrap_or(8);
+    let subsampling = match caps.get::<&str>("chroma-format").unwrap_or("4:2:0") {
+        "4:4:4" => 0,
+        "4:2:2" => 0b1000,
+        "4:0:0" => 0b1_1100,
+        _ => 0b1100,
+    };
+    // 5.5.1: profile in the first three bits; where nothing is said of timing and there is one operating point, the level
+    // begins at bit 24. 31 is the level that promises nothing.
+    let header = &data[1..];
+    let profile = header.first().map_or(0, |first| first >> 5);
+    let level = match header {
+        [first, _, _, level, ..] if first & 0b0001_1111 == 0 => level >> 3,
+        _ => 31,
+    };
+    let deep = u8::from(depth > 8) << 6 | u8::from(depth > 10) << 5;
+    let mut record = vec![
+        MARKER_AND_VERSION,
+        profile << 5 | level,
+        deep | subsampling,
+        0,
+        SEQUENCE_HEADER,
+    ];
+    record.extend(data);
+    record
 }
 
 /// The payload of a `vpcC` (VP-ISOBMFF 2.2), from what the parser knows of the stream.
@@ -215,4 +255,22 @@ fn opus_head(caps: &gst::StructureRef) -> Vec<u8> {
     head.extend(48_000u32.to_le_bytes());
     head.extend([0, 0, 0]);
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // fixtures/media/av1.mp4: its `av1C`, and what qtdemux 1.22.0 makes of it (`gst-launch-1.0 -v`).
+    #[test]
+    fn the_record_that_qtdemux_tears_is_whole_again() {
+        gst::init().unwrap();
+        let whole = hex::decode("81000c000a0b000000043cfeccdaf90040").unwrap();
+        let caps = gst::Structure::builder("video/x-av1")
+            .field("bit-depth-luma", 8u32)
+            .field("chroma-format", "4:2:0")
+            .build();
+        assert_eq!(av1c(&caps, whole[5..].to_vec()), whole);
+        assert_eq!(av1c(&caps, whole.clone()), whole);
+    }
 }

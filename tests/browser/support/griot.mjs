@@ -17,7 +17,8 @@ export async function startGriot(settings = {}) {
   // griot refuses settings that it does not know, and the tests' own variables look like settings.
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GRIOT_')));
   const env = { ...inherited, GRIOT_DATA_DIR: folder, GRIOT_HTTP_LISTEN: '127.0.0.1:0', GRIOT_RTMP_LISTEN: '127.0.0.1:0',
-    GRIOT_HTTP_RATE_LIMITS: 'off', GRIOT_LIVE_LADDER: 'off', ...settings };
+    GRIOT_HTTP_RATE_LIMITS: 'off', GRIOT_RECORDING_WEBM: 'never', GRIOT_RECORDING_PICTURES: 'off',
+    GRIOT_LIVE_LADDER: 'off', ...settings };
   const member = { email: 'mariam@example.org', password: 'veillee-du-samedi' };
   const added = spawn(GRIOT, ['user', 'add', 'mariam', '--email', member.email, '--quartier', '11', '--password-stdin'],
     { env, stdio: ['pipe', 'ignore', 'pipe'] });

@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use griot::pipeline::{AudioRung, Output, Rung, Transcode, VideoRung};
+use griot::pipeline::{AudioRung, Output, Rung, Transcode, VideoRung, Webm};
 use tokio::time::Instant;
 
 use super::films::{Bench, PLAIN, open};
@@ -27,10 +27,73 @@ fn figure(said: &str, name: &str) -> f64 {
     digits.parse().expect("a number")
 }
 
+/// Whether the figures are looked at.
+fn is_bench() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a bench says so")]
+    std::env::var("BENCH_PIPELINE").is_ok()
+}
+
+#[tokio::test]
+async fn a_webm_costs_about_what_ffmpeg_takes() {
+    let is_bench = is_bench();
+    let (size, seconds, width, height) = if is_bench {
+        ("1920x1080", 10, 1_280, 720)
+    } else {
+        ("320x180", 2, 160, 90)
+    };
+    let bench = Bench::new();
+    let picture = format!("testsrc2=s={size}:r=30:d={seconds},noise=alls=6:allf=t");
+    let options = [PLAIN, &["-shortest", "-g", "60"]].concat();
+    let film = bench.film_of("film.mp4", &picture, &options);
+    let plan = Webm {
+        video: Some(VideoRung {
+            width,
+            height,
+            max_kbps: 1_800,
+        }),
+        audio: Some(AudioRung { kbps: 96 }),
+        duration_ms: seconds * 1_000,
+    };
+    let mut running = bench.host.webm(open(&film), plan).await.expect("a child");
+    let mut bytes = 0;
+    while let Some(output) = running.next().await.expect("frames") {
+        if let Output::Frame { frame, .. } = output {
+            bytes += frame.data.len();
+        }
+    }
+    let ours = running.summary().cpu_s;
+
+    let made = bench.path("film.webm");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-benchmark", "-y", "-i"]).arg(&film);
+    let scale = format!("scale={width}:{height}:flags=bilinear");
+    command.args(["-vf", &scale, "-c:v", "libvpx", "-deadline", "realtime"]);
+    command.args([
+        "-cpu-used",
+        "-8",
+        "-threads",
+        "1",
+        "-crf",
+        "10",
+        "-b:v",
+        "1800k",
+    ]);
+    command.args(["-g", "120", "-c:a", "libopus", "-b:a", "96k"]);
+    let said = Process::run(command.arg(&made));
+    let theirs = figure(&said, "utime") + figure(&said, "stime");
+    let their_bytes = std::fs::metadata(&made).expect("a WebM").len();
+    eprintln!(
+        "{seconds} s of {size} to a WebM of {width}x{height}: griot {ours:.2} CPU-s, {bytes} bytes; \
+         ffmpeg {theirs:.2} CPU-s, {their_bytes} bytes; ratio {:.2}",
+        ours / theirs,
+    );
+    assert!(ours > 0.0 && theirs > 0.0);
+    assert!(!is_bench || ours / theirs <= MOST, "{ours} of {theirs}");
+}
+
 #[tokio::test]
 async fn a_ladder_costs_about_what_ffmpeg_takes() {
-    #[expect(clippy::disallowed_methods, reason = "a bench says so")]
-    let is_bench = std::env::var("BENCH_PIPELINE").is_ok();
+    let is_bench = is_bench();
     let (size, seconds, sides) = if is_bench {
         ("1920x1080", 10, [(1_280, 720), (854, 480), (640, 360)])
     } else {

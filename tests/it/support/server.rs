@@ -46,6 +46,9 @@ impl Server {
             ("GRIOT_HTTP_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("GRIOT_RTMP_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("GRIOT_HTTP_RATE_LIMITS".to_owned(), "off".to_owned()),
+            // What follows a live takes a child of GStreamer each time; `recordings.rs` is about it.
+            ("GRIOT_RECORDING_WEBM".to_owned(), "never".to_owned()),
+            ("GRIOT_RECORDING_PICTURES".to_owned(), "off".to_owned()),
             // Children would take the CPU of tests that are about something else.
             ("GRIOT_LIVE_LADDER".to_owned(), "off".to_owned()),
         ];

@@ -54,6 +54,7 @@ pub(super) fn of_video(
             .field("stream-format", "obu-stream")
             .field("alignment", "tu")
             .build(),
+        TrackCodec::Vp8 => return Err(Trouble::Failed("no live is VP8".to_owned())),
         TrackCodec::Aac | TrackCodec::Opus | TrackCodec::Mp3 => {
             return Err(Trouble::Failed("a picture in a codec of sound".to_owned()));
         }
