@@ -1,5 +1,7 @@
 //! The rooms that every command needs: data folder, rows, members.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 
 use super::{Config, DataDir, SecretKey, node};
@@ -65,6 +67,12 @@ impl Rooms {
             ids,
             clock,
         })
+    }
+
+    /// The folder of files of which videos are made.
+    #[must_use]
+    pub fn originals(&self) -> PathBuf {
+        self.folder.join("originals")
     }
 
     /// Where media grow and end up; folders are made when they are not there, a bucket is not.

@@ -21,7 +21,7 @@ pub(super) fn registry(places: &Places, videos: &Videos, recordings: &Recordings
 /// The service of videos, whose finished files go `sending`'s way.
 pub(super) fn videos(rooms: &Rooms, host: Host, sending: &Sending) -> Videos {
     let config = video::Config {
-        originals: rooms.folder.join("originals"),
+        originals: rooms.originals(),
     };
     Videos::new(
         config,

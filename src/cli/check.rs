@@ -2,18 +2,20 @@
 //!
 //! Rows to files: the file of each run is there, as long as its row says, with its boxes where they belong.
 //! Files to rows: nothing lies in the spool, among the media or half sent in the bucket that no row names.
+//! The same of the files of which videos are made, and of their jobs.
 //! A server may run meanwhile: what looks wrong is looked at again. With `--mend` none may.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{mend, output};
+use super::{mend, originals, output};
 use crate::app::{Config, DataDir, Rooms};
 use crate::base::{LiveId, MediaId, RecordingId, RunId};
 use crate::fmp4;
@@ -48,7 +50,7 @@ enum Kind {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Problem {
     kind: Kind,
-    /// As rows name it: `spool:…`, `object:…`; `upload:…` for what is half sent.
+    /// As rows name it: `spool:…`, `object:…`; `upload:…` for what is half sent, `original:…` for what a video is made of.
     pub(super) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LiveId>,
@@ -60,6 +62,34 @@ pub(super) struct Problem {
     pub(super) remedy: Option<Remedy>,
 }
 
+impl Problem {
+    /// A file of which a video would be made, if there were a job.
+    pub(super) fn idle_original(path: PathBuf, media: MediaId) -> Self {
+        Self {
+            kind: Kind::Orphan,
+            path: format!("original:{media}"),
+            live: None,
+            media: Some(media),
+            text: format!(
+                "nothing more is made of the file that was sent for video {media}; the next start removes it"
+            ),
+            remedy: Some(Remedy::RemoveOriginal(path)),
+        }
+    }
+
+    /// A job that needs a file which is gone.
+    pub(super) fn lost_original(media: MediaId) -> Self {
+        Self {
+            kind: Kind::Missing,
+            path: format!("original:{media}"),
+            live: None,
+            media: Some(media),
+            text: format!("the file of which video {media} is to be made is not there"),
+            remedy: None,
+        }
+    }
+}
+
 /// What sets a disagreement right without touching media that a row names.
 #[derive(Clone, Debug)]
 pub(super) enum Remedy {
@@ -67,6 +97,8 @@ pub(super) enum Remedy {
     RemoveSpooled(String),
     /// An object goes.
     RemoveObject(String),
+    /// A file of which nothing more is made goes.
+    RemoveOriginal(PathBuf),
     /// An upload is aborted.
     Abort(String, UploadId),
     /// The next start makes the recording final.
@@ -106,7 +138,7 @@ pub(super) async fn check(config: &Config, command: Check) -> anyhow::Result<Exi
     let lock = lock.filter(|_| command.mend);
     let rooms = Rooms::open(config, &mut |_| {}).await?;
     let places = rooms.places(config)?;
-    let report = look_and_mend(&rooms.store, &places, command.mend).await;
+    let report = look_and_mend(&rooms, &places, command.mend).await;
     rooms.close().await;
     drop(lock);
     let report = report?;
@@ -121,16 +153,16 @@ pub(super) async fn check(config: &Config, command: Check) -> anyhow::Result<Exi
     })
 }
 
-async fn look_and_mend(store: &Store, places: &Places, mends: bool) -> anyhow::Result<Report> {
-    let report = compare(store, places).await?;
+async fn look_and_mend(rooms: &Rooms, places: &Places, mends: bool) -> anyhow::Result<Report> {
+    let report = compare(rooms, places).await?;
     if !mends {
         return Ok(report);
     }
     let mut mended = Vec::new();
     for problem in &report.problems {
-        mended.extend(mend::mend(store, places, problem).await?);
+        mended.extend(mend::mend(&rooms.store, places, problem).await?);
     }
-    let mut after = compare(store, places).await?;
+    let mut after = compare(rooms, places).await?;
     after.mended = mended;
     Ok(after)
 }
@@ -168,7 +200,8 @@ impl Inventory {
     }
 }
 
-async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
+async fn compare(rooms: &Rooms, places: &Places) -> anyhow::Result<Report> {
+    let store = &rooms.store;
     // Files before rows: a server may be running, and writes a file before its row.
     let there = Inventory::take(places).await?;
     let mut report = Report::default();
@@ -189,6 +222,7 @@ async fn compare(store: &Store, places: &Places) -> anyhow::Result<Report> {
     check_media(store, places, &there, &mut report).await?;
     check_made(store, places, &there, &mut named, &mut report).await?;
     orphans(store, places, &there, &named, &mut report).await?;
+    report.problems.extend(originals::check(rooms).await?);
     Ok(report)
 }
 
@@ -236,7 +270,7 @@ async fn check_recording(
                 (problem.live, problem.media) = (live, media);
                 let which = match media {
                     Some(_) => format!("rendition {}", run.rendition),
-                    None => format!("run {}", run.number),
+                    None => format!("{} run {}", run.rendition, run.number),
                 };
                 problem.text = format!("{owner}, {which}: {}", problem.text);
                 report.problems.push(*problem);

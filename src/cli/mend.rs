@@ -33,6 +33,10 @@ pub(super) async fn mend(
             }
             format!("removed {}", problem.path)
         }
+        Remedy::RemoveOriginal(path) => {
+            std::fs::remove_file(path)?;
+            format!("removed {}", problem.path)
+        }
         Remedy::Abort(path, upload) => {
             let bucket = places.objects.s3().context("uploads are of a bucket")?;
             bucket.abort_upload(path, upload).await?;

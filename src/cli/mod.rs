@@ -11,6 +11,7 @@ mod doctor;
 mod jobs;
 mod mend;
 mod migrate;
+mod originals;
 mod output;
 mod pipeline;
 mod publish_clip;

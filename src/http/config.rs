@@ -29,7 +29,8 @@ pub struct Config {
     pub rtmp_public_url: String,
     /// The same over TLS, when encoders can be heard so.
     pub rtmps_public_url: Option<String>,
-    /// Whether `/api/**` is limited to 100 requests a minute and address, and login to 10 (contract §1.10).
+    /// Whether `/api/**` is limited to 100 requests a minute and address, login to 10, and what pages do not ask by
+    /// themselves to 1,000 an hour and member, 100 an hour and address without a login (contract §1.10).
     /// Media never is: carriers put thousands of viewers behind one address.
     pub rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.

@@ -39,6 +39,7 @@ impl FromRequestParts<App> for Visitor {
             return Ok(Self(None));
         };
         let caller = app.services().accounts.verify_access(&token).await?;
+        app.admit_caller(caller.id(), &parts.method, parts.uri.path())?;
         // Whoever has started a live and is still at the page keeps it waiting for the encoder.
         app.services().lives.owner_seen(caller.id());
         Ok(Self(Some(caller)))

@@ -90,6 +90,84 @@ impl<K: Hash + Eq> SlidingWindow<K> {
     }
 }
 
+/// About `limit` acts of one key in any stretch of a long `window`, in twelve bytes for each: of the window before the
+/// present one, so much counts as would still be inside if its acts had been spread evenly.
+#[derive(Debug)]
+pub(super) struct SlidingCount<K> {
+    limit: u64,
+    window: Duration,
+    started: Instant,
+    // std mutex: never held across an await; only map look-ups.
+    seen: Mutex<HashMap<K, Counted>>,
+}
+
+/// Acts in the window of that number, and in the one before it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    number: u32,
+    before: u32,
+    now: u32,
+}
+
+impl Counted {
+    /// The same as it stands in the window `number`.
+    fn in_window(self, number: u32) -> Self {
+        match number.wrapping_sub(self.number) {
+            0 => self,
+            1 => Self {
+                number,
+                before: self.now,
+                now: 0,
+            },
+            _ => Self {
+                number,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl<K: Hash + Eq> SlidingCount<K> {
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
+        Self {
+            limit: limit.into(),
+            window,
+            started: Instant::now(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Counts one act of `key` now; `Err` is how long until the next one is allowed, and is not counted.
+    pub(super) fn admit(&self, key: K) -> Result<(), Duration> {
+        let window = u64::try_from(self.window.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let number = u32::try_from(since / window).unwrap_or(u32::MAX);
+        let left = window - since % window;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MAX_KEYS && !seen.contains_key(&key) {
+            seen.retain(|_, counted| number.wrapping_sub(counted.number) <= 1);
+            if seen.len() >= MAX_KEYS {
+                return Ok(());
+            }
+        }
+        let counted = seen.entry(key).or_default();
+        *counted = counted.in_window(number);
+        let (before, now) = (u64::from(counted.before), u64::from(counted.now));
+        if before * left / window + now < self.limit {
+            counted.now += 1;
+            return Ok(());
+        }
+        // When so much of the window before has left that one more has room; in the next window at the latest.
+        let wait = match (self.limit - 1).checked_sub(now) {
+            Some(room) if before > 0 => left.saturating_sub(room * window / before),
+            _ => left,
+        };
+        Err(Duration::from_millis(wait.max(1)))
+    }
+}
+
 /// What stands for one client: its IPv4 address, or the /64 that one IPv6 customer owns.
 pub(super) fn client_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -115,6 +193,28 @@ mod tests {
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(window.admit(1), Ok(()));
         assert_eq!(window.admit(1), Err(Duration::from_secs(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_hours_count_slides_and_says_when_there_is_room_again() {
+        let count = SlidingCount::new(100, Duration::from_secs(3_600));
+        for _ in 0..100 {
+            count.admit(1).unwrap();
+        }
+        assert_eq!(count.admit(1), Err(Duration::from_secs(3_600)));
+        assert_eq!(count.admit(2), Ok(()), "others are not concerned");
+        // Half an hour into the next hour half of the hundred have left.
+        tokio::time::advance(Duration::from_secs(3_600 + 1_800)).await;
+        for _ in 0..50 {
+            count.admit(1).unwrap();
+        }
+        let wait = count.admit(1).unwrap_err();
+        tokio::time::advance(wait).await;
+        assert_eq!(count.admit(1), Ok(()), "after {wait:?}");
+        tokio::time::advance(Duration::from_secs(3 * 3_600)).await;
+        for _ in 0..100 {
+            count.admit(1).unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]

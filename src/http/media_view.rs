@@ -143,9 +143,13 @@ fn at_work(jobs: &[Job]) -> (&str, Option<u64>) {
     }
 }
 
-/// A refusal's code, and its sentence in the reader's language.
+/// The code of a refusal or of a job that was given up, and its sentence in the reader's language.
 fn reason(code: &str, language: Language) -> Value {
-    let sentence = Refusal::from_code(code).map_or(words::FILE_UNREADABLE, refused);
+    let sentence = match code {
+        "no_room" => words::MEDIA_NO_ROOM,
+        // What is not the file's fault is ours, whatever it is called.
+        code => Refusal::from_code(code).map_or(words::MEDIA_INTERNAL, refused),
+    };
     json!({"code": code, "message": sentence.say(language)})
 }
 
@@ -187,6 +191,27 @@ fn clock_time(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_of_the_server_is_not_called_one_of_the_file() {
+        let said = |code: &str| reason(code, Language::English)["message"].clone();
+        assert_eq!(said("unreadable"), "The file cannot be read or is damaged.");
+        assert_eq!(
+            said("no_room"),
+            "The server had no room left for this video. Send the file again later."
+        );
+        assert_eq!(
+            said("internal"),
+            "An error of the server kept this video from being made; nothing is wrong with the file. Send it again later."
+        );
+        assert_eq!(said("internal"), said("what comes later"));
+        let french = reason("internal", Language::French)["message"].clone();
+        assert!(
+            french
+                .as_str()
+                .is_some_and(|text| text.starts_with("Une erreur du serveur"))
+        );
+    }
 
     #[test]
     fn durations_read_as_the_contract_shows() {

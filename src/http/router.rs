@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, VARY};
+use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, VARY};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::Response;
@@ -25,7 +25,7 @@ use super::config::Config;
 use super::counts::{Area, Counts};
 use super::error::Problem;
 use super::language::Language;
-use super::limits::{SlidingWindow, client_key};
+use super::limits::{SlidingCount, SlidingWindow, client_key};
 use super::links::Links;
 use super::{
     Services, auth, geo, headers, health, hls, live, live_recording, live_webm, media_api,
@@ -51,6 +51,11 @@ const REGISTRATIONS_PER_MINUTE: usize = 10;
 const FORM_UPLOADS_PER_MINUTE: usize = 20;
 /// Uploads that a member may begin by tus; a client that resumes begins none.
 const UPLOADS_PER_MINUTE: usize = 60;
+/// Contract §1.10, of one address without a login.
+const REQUESTS_OF_NOBODY_PER_HOUR: u32 = 100;
+/// Contract §1.10, "user".
+const REQUESTS_OF_A_MEMBER_PER_HOUR: u32 = 1_000;
+const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What handlers share. Cheap to clone.
@@ -63,6 +68,8 @@ struct Shared {
     /// `host:port` for addresses, when a request names no host.
     fallback_host: String,
     requests: SlidingWindow<IpAddr>,
+    of_nobody: SlidingCount<IpAddr>,
+    of_members: SlidingCount<UserId>,
     logins: SlidingWindow<(IpAddr, u64)>,
     registrations: SlidingWindow<IpAddr>,
     form_uploads: SlidingWindow<UserId>,
@@ -85,6 +92,20 @@ impl App {
     /// Addresses as the sender of these headers can follow them.
     pub(super) fn links(&self, headers: &HeaderMap, secure: bool) -> Links {
         Links::of(self.config(), headers, secure, &self.0.fallback_host)
+    }
+
+    /// Counts a member's request; 429 when there were too many within an hour.
+    pub(super) fn admit_caller(
+        &self,
+        member: UserId,
+        method: &Method,
+        path: &str,
+    ) -> Result<(), Problem> {
+        if !self.config().rate_limits || asks_by_itself(method, path) {
+            return Ok(());
+        }
+        let admitted = self.0.of_members.admit(member);
+        admitted.map_err(|wait| Problem::from(ErrorKind::Exhausted).retry_after(wait))
     }
 
     /// Counts a file sent by the contract's form; 429 when this member sends too many.
@@ -149,6 +170,8 @@ impl Front {
             services,
             fallback_host: local.to_string(),
             requests: SlidingWindow::new(REQUESTS_PER_MINUTE, MINUTE),
+            of_nobody: SlidingCount::new(REQUESTS_OF_NOBODY_PER_HOUR, HOUR),
+            of_members: SlidingCount::new(REQUESTS_OF_A_MEMBER_PER_HOUR, HOUR),
             logins: SlidingWindow::new(LOGINS_PER_MINUTE, MINUTE),
             registrations: SlidingWindow::new(REGISTRATIONS_PER_MINUTE, MINUTE),
             form_uploads: SlidingWindow::new(FORM_UPLOADS_PER_MINUTE, MINUTE),
@@ -217,7 +240,7 @@ impl Front {
         if resumable {
             tus::override_method(&mut request);
         }
-        let mut response = if let Err(wait) = self.admit(client, request.uri()) {
+        let mut response = if let Err(wait) = self.admit(client, &request) {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, words::TOO_MANY_REQUESTS)
                 .by_hand()
                 .retry_after(wait)
@@ -243,16 +266,40 @@ impl Front {
         response
     }
 
-    fn admit(&self, client: Client, uri: &Uri) -> Result<(), Duration> {
+    fn admit(&self, client: Client, request: &Request<Body>) -> Result<(), Duration> {
         let shared = &self.app.0;
+        let path = request.uri().path();
         // A monitor may ask as often as it likes.
         // A client that resumes over a bad network makes many requests, all with a login.
-        let uncounted = uri.path().starts_with("/api/health") || tus::is_tus(uri.path());
+        let uncounted = path.starts_with("/api/health") || tus::is_tus(path);
         if !shared.config.rate_limits || uncounted {
             return Ok(());
         }
-        shared.requests.admit(client_key(client.address))
+        let key = client_key(client.address);
+        shared.requests.admit(key)?;
+        let is_nobodys = !request.headers().contains_key(AUTHORIZATION);
+        if is_nobodys && !asks_by_itself(request.method(), path) {
+            shared.of_nobody.admit(key)?;
+        }
+        Ok(())
     }
+}
+
+/// What pages ask for by themselves, every few seconds or with each visit: an hour of it says nothing of who asks, and
+/// carriers put thousands behind one address. Such requests count by the minute only.
+fn asks_by_itself(method: &Method, path: &str) -> bool {
+    const POLLED: &[&str] = &[
+        "/api/posts/live",
+        "/api/posts/media/",
+        "/api/geography/",
+        "/api/users/geographic-data",
+    ];
+    let reads = method == Method::GET || method == Method::HEAD;
+    let polled = reads && POLLED.iter().any(|polled| path.starts_with(polled));
+    polled
+        || path.starts_with("/api/token/refresh")
+        || path.starts_with("/api/health")
+        || tus::is_tus(path)
 }
 
 /// The answer to HEAD: the length that GET would have, and nothing of it.

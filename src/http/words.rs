@@ -141,6 +141,8 @@ sentences! {
     FILE_NO_VIDEO = "La vidéo ne contient pas d’image." / "The video has no pictures.";
     FILE_TOO_LONG = "La vidéo est trop longue." / "The video is too long.";
     FILE_VIDEO_NOT_OFFERED = "Cette version n’accepte pas encore les vidéos." / "This version does not take videos yet.";
+    MEDIA_NO_ROOM = "Le serveur n’avait plus de place pour cette vidéo. Renvoyez le fichier plus tard." / "The server had no room left for this video. Send the file again later.";
+    MEDIA_INTERNAL = "Une erreur du serveur a empêché de préparer cette vidéo ; le fichier n’y est pour rien. Renvoyez-le plus tard." / "An error of the server kept this video from being made; nothing is wrong with the file. Send it again later.";
     RECORDING_RECEIVED = "Enregistrement reçu" / "Recording received";
     FILE_LIVE_OVER = "Le live est inconnu ou terminé depuis trop longtemps." / "The live is unknown or has been over for too long.";
     UPLOAD_OVER_QUOTA = "Votre espace est plein : supprimez des médias." / "Your space is full: delete some media.";

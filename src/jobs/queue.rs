@@ -151,6 +151,12 @@ impl NewJob {
 }
 
 impl Jobs {
+    /// The name of this data folder, as rows have it.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+
     /// `new`, to be done by a process on this data folder: it needs files of the spool.
     #[must_use]
     pub fn here(&self, new: NewJob) -> NewJob {

@@ -1,5 +1,6 @@
 //! After a start of the server: every live that an earlier process left is resumed, finished or ended.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::error::LiveError;
@@ -64,9 +65,29 @@ impl Lives {
                 }
             }
         }
+        self.finish_rungs(survived).await?;
         self.sweep().await?;
         self.sending.take_up().await?;
         Ok(found)
+    }
+
+    /// Recordings that are ready, but for rungs that a crash left.
+    async fn finish_rungs(&self, survived: Survived) -> Result<(), LiveError> {
+        let store = &self.deps().store;
+        let growing = store.growing_runs().await?;
+        let growing: HashSet<_> = growing.iter().map(|run| run.recording_id).collect();
+        if growing.is_empty() {
+            return Ok(());
+        }
+        for recording in store.recordings_in(RecordingState::Ready).await? {
+            if let Some(live) = recording
+                .live_id
+                .filter(|_| growing.contains(&recording.id))
+            {
+                self.finish_recording(live, &recording, survived).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes out of the spool what a crash left and nobody needs.

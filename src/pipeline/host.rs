@@ -43,6 +43,8 @@ pub struct Config {
     pub silence: Option<Duration>,
     /// Replaces the address space of every kind, bytes.
     pub memory_bytes: Option<u64>,
+    /// Replaces the seconds of CPU of every kind.
+    pub cpu_s: Option<u64>,
 }
 
 impl Config {
@@ -57,6 +59,7 @@ impl Config {
             deadline: None,
             silence: None,
             memory_bytes: None,
+            cpu_s: None,
         }
     }
 }
@@ -273,6 +276,7 @@ impl Host {
             }
             limits.silence = config.silence.unwrap_or(limits.silence);
             limits.memory_bytes = config.memory_bytes.unwrap_or(limits.memory_bytes);
+            limits.cpu_s = config.cpu_s.unwrap_or(limits.cpu_s);
         }
         let task = Message::Task(Task {
             version: VERSION,

@@ -11,6 +11,8 @@ pub struct Transcode {
     pub frame_rate: (u32, u32),
     /// Whether the picture consists of fields.
     pub deinterlace: bool,
+    /// Whether a player turns or mirrors the picture; if not, nothing is.
+    pub turned: bool,
     /// Milliseconds of the source, for progress and for the bounds of the output.
     pub duration_ms: u64,
 }

@@ -26,6 +26,26 @@ pub(super) struct Element {
     pub(super) is_needed: bool,
 }
 
+/// Plugins that read containers, parse and pass on.
+const MOVING: &[&str] = &[
+    "staticelements",
+    "coreelements",
+    "app",
+    "isomp4",
+    "matroska",
+    "avi",
+    "videoparsersbad",
+    "audioparsers",
+    "opusparse",
+];
+
+impl Element {
+    /// Whether it belongs to those that neither decode nor encode.
+    pub(super) fn moves(&self) -> bool {
+        MOVING.contains(&self.plugin)
+    }
+}
+
 const CORE: &str = "libgstreamer1.0-0";
 const BASE: &str = "gstreamer1.0-plugins-base";
 const GOOD: &str = "gstreamer1.0-plugins-good";

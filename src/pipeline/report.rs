@@ -79,8 +79,14 @@ pub struct VideoStream {
     pub plain_format: bool,
     /// Pictures a second on the average; 0 when there is one picture only.
     pub frame_rate: f64,
+    /// The same where they come as they mostly do: one by the distance that is in the middle of all; 0 as above.
+    #[serde(default)]
+    pub usual_rate: f64,
     /// Distances between pictures differ.
     pub variable: bool,
+    /// The longest time from one picture to the next, ms.
+    #[serde(default)]
+    pub longest_pause_ms: u64,
     /// Fields instead of frames.
     pub interlaced: bool,
     /// Pictures in the file.
@@ -122,10 +128,8 @@ impl ProbeReport {
     #[must_use]
     pub fn can_be_remuxed(&self) -> bool {
         let video = &self.video;
-        let container = matches!(
-            self.container,
-            Container::Mp4 | Container::QuickTime | Container::Matroska
-        );
+        // Matroska has no decoding times: those that are made up show B-frames late at the beginning.
+        let container = matches!(self.container, Container::Mp4 | Container::QuickTime);
         let as_it_is = video.codec == "h264"
             && video.plain_format
             && video.rotation == 0
@@ -134,7 +138,8 @@ impl ProbeReport {
             && !video.interlaced
             && video.hidden_ms <= MAX_HIDDEN_MS
             && video.further_edits == 0
-            && video.longest_gop_ms <= MAX_GOP_MS;
+            && video.longest_gop_ms <= MAX_GOP_MS
+            && (self.audio.is_some() || video.longest_pause_ms <= MAX_PAUSE_MS);
         let sound = match (&self.audio, &self.undecodable_audio) {
             (_, Some(_)) => false,
             (None, None) => true,
@@ -142,6 +147,7 @@ impl ProbeReport {
                 audio.is_aac_lc
                     && (1..=2).contains(&audio.channels)
                     && (32_000..=48_000).contains(&audio.sample_rate)
+                    && audio.start_ms <= MAX_LATE_MS
             }
         };
         container && as_it_is && sound
@@ -165,6 +171,7 @@ impl ProbeReport {
             && self.declared_duration_ms.unwrap_or(0) <= MAX_MS
             && self.video.frame_rate.is_finite()
             && (0.0..=100_000.0).contains(&self.video.frame_rate)
+            && (0.0..=1e9).contains(&self.video.usual_rate)
             && matches!(self.video.rotation, 0 | 90 | 180 | 270);
         for text in [
             Some(&mut self.video.codec),
@@ -186,3 +193,7 @@ impl ProbeReport {
 const MAX_HIDDEN_MS: u64 = 100;
 /// Seeking and switching need a key frame now and then, ms.
 const MAX_GOP_MS: u64 = 12_000;
+/// A packager of lives takes a longer pause, where no sound goes on through it, for a clock that jumped, ms.
+const MAX_PAUSE_MS: u64 = 4_000;
+/// Players that find no sound for longer believe that there is none, ms; a transcode puts silence there.
+const MAX_LATE_MS: i64 = 5_000;

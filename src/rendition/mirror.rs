@@ -74,8 +74,8 @@ pub struct Mirror {
     pub(super) packager: MirrorPackager,
     // As many parts as the packager holds, and what lies between them.
     steps: VecDeque<Step>,
-    /// What the source's frames are at the first step.
-    source: TrackSet,
+    /// What the source's frames are at the first step, once it has said so.
+    source: Option<TrackSet>,
     /// What the child has said of its own.
     encoder: TrackSet,
     pub(super) run: Option<OpenRun>,
@@ -113,7 +113,7 @@ impl Mirror {
             mirror,
             recording: None,
             steps: VecDeque::new(),
-            source: TrackSet::default(),
+            source: None,
             encoder: TrackSet::default(),
             run: None,
             numbers: RunNumbers::default(),
@@ -399,7 +399,7 @@ impl Mirror {
             self.close_run();
             self.window.discontinue();
         }
-        self.source = tracks;
+        self.source = Some(tracks);
         self.note_tracks();
     }
 
@@ -408,12 +408,12 @@ impl Mirror {
         let tracks = TrackSet {
             video: match self.mirror.picture {
                 Some(Origin::Encoder) => Some(self.encoder.video.clone()?),
-                Some(Origin::Source) => self.source.video.clone(),
+                Some(Origin::Source) => self.source.as_ref()?.video.clone(),
                 None => None,
             },
             audio: match self.mirror.sound {
                 Some(Origin::Encoder) => Some(self.encoder.audio.clone()?),
-                Some(Origin::Source) => self.source.audio.clone(),
+                Some(Origin::Source) => self.source.as_ref()?.audio.clone(),
                 None => None,
             },
         };

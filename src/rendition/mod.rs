@@ -30,6 +30,8 @@ mod shipment;
 mod siblings;
 mod spool;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod variant;
 mod writer;
 

@@ -163,6 +163,7 @@ fn scripts_can_be_run() {
         "script/soak-objects",
         "script/soak-pipeline",
         "script/bench-pipeline",
+        "script/bench-upload",
         "fixtures/media/make",
     ] {
         let mode = fs::metadata(root().join(script))

@@ -195,6 +195,32 @@ async fn a_video_is_sent_by_the_form_watched_downloaded_and_deleted() {
     })
     .await;
     server.griot(&["check"]);
+
+    // A file of which nothing is made is found, too.
+    let idle = server.data().join("originals/4711");
+    std::fs::write(&idle, b"x").expect("room");
+    let found = server.try_griot(&["check"]);
+    assert!(!found.status.success());
+    assert!(
+        found.stdout.contains("\"original:4711\""),
+        "{}",
+        found.stdout
+    );
+    std::fs::remove_file(idle).expect("a file");
+    server.griot(&["check"]);
+}
+
+/// The processes that a process has started and that run.
+fn children_of(parent: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").expect("processes");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Behind the name, which may hold anything: the state and the parent.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        fields.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    pids.filter(is_child).collect()
 }
 
 /// Every file among the objects.
@@ -324,7 +350,21 @@ async fn killed_in_mid_transcode_a_video_is_made_after_the_restart() {
         }
     })
     .await;
+    let children = children_of(server.pid());
+    assert!(!children.is_empty(), "a child works");
     server.kill().await;
+    eventually("a killed host leaves no child", || async {
+        let left = children
+            .iter()
+            .filter(|child| Path::new(&format!("/proc/{child}")).exists());
+        let left: Vec<_> = left.collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
+    })
+    .await;
     assert!(objects(&server).is_empty(), "nothing was there before");
     server.start_again().await;
     let awa = Member::log_in(&server, awa.id, &awa.email, &awa.password).await;
@@ -342,5 +382,50 @@ async fn killed_in_mid_transcode_a_video_is_made_after_the_restart() {
         }
     })
     .await;
+    server.griot(&["check"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn matroska_is_taken_where_the_settings_say_so() {
+    let film = made("-t 2 -c copy -f matroska");
+    let closed = Server::start().await;
+    let awa = closed.member("awa").await;
+    let refused = send(&awa, "/api/posts/media/upload/", "file", film.clone())
+        .await
+        .expect(400);
+    let said = refused.json["file"][0]
+        .as_str()
+        .expect("a sentence")
+        .to_owned();
+    assert!(said.contains("QuickTime"), "what is taken instead: {said}");
+    let open = Server::start_with(&[("GRIOT_MEDIA_MATROSKA", "on")]).await;
+    let awa = open.member("awa").await;
+    let first = send(&awa, "/api/posts/media/upload/", "file", film)
+        .await
+        .expect(201)
+        .json;
+    let media = when_made(&awa, &first["id"]).await;
+    assert_eq!(media["state"], "ready", "{media}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_claims_65535_by_65535_is_refused_and_costs_nothing() {
+    let server = Server::start().await;
+    let awa = server.member("awa").await;
+    let mut film = std::fs::read(clip()).expect("the clip");
+    // The sample entry's size: behind `avc1`, 24 bytes on (ISO/IEC 14496-12 12.1.3).
+    let entry = film
+        .windows(4)
+        .rposition(|word| word == b"avc1")
+        .expect("a sample entry");
+    film[entry + 28..entry + 32].fill(0xff);
+    let refused = send(&awa, "/api/posts/media/upload/", "file", film)
+        .await
+        .expect(400);
+    let said = refused.json["file"][0].as_str().expect("a sentence");
+    assert!(said.contains("pixels"), "{said}");
+    let listed = awa.get("/api/posts/media/").await.expect(200).json;
+    assert_eq!(listed["count"].as_i64().unwrap_or(0), 0, "{listed}");
+    assert!(objects(&server).is_empty());
     server.griot(&["check"]);
 }

@@ -501,3 +501,146 @@ async fn a_disk_without_room_refuses_before_the_bytes_come_and_keeps_what_came()
     Answer::of(rest(400_000)).await.expect(204);
     judged(&awa, &url).await;
 }
+
+#[tokio::test]
+async fn events_tell_of_an_upload_while_it_comes_and_until_it_is_a_medium() {
+    let server = Server::start().await;
+    let awa = server.member("awa").await;
+    let png = drawn("testsrc2=s=640x360", "a.png", &["-frames:v", "1"]);
+    let half = png.len() / 2;
+    let url = create(&awa, png.len() as u64).await;
+    let path = format!(
+        "{}/events/",
+        &url[server.http.len()..].trim_end_matches('/')
+    );
+    let mut events = awa
+        .request(Method::GET, &path)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(events.status(), 200);
+    let mut told = String::new();
+    let mut states: Vec<Value> = Vec::new();
+    let mut sent = 0;
+    while let Some(piece) = events.chunk().await.expect("events") {
+        told.push_str(std::str::from_utf8(&piece).expect("text"));
+        while let Some((event, rest)) = told.split_once("\n\n") {
+            if let Some(data) = event.strip_prefix("event: progress\ndata: ") {
+                states.push(serde_json::from_str(data).expect("JSON"));
+            }
+            told = rest.to_owned();
+        }
+        // The next half goes only when the last one has been told of.
+        let seen = states.last().map(|state| state["received"].clone());
+        if sent < png.len() && seen == Some(json!(sent)) {
+            let end = if sent == 0 { half } else { png.len() };
+            let answer = Answer::of(patch(&awa, &url, sent as u64, png[sent..end].to_vec())).await;
+            answer.expect(204);
+            sent = end;
+        }
+    }
+    let first = &states[0];
+    assert_eq!(
+        (&first["state"], &first["percent"]),
+        (&json!("receiving"), &json!(0))
+    );
+    let middle = states
+        .iter()
+        .find(|state| state["received"] == json!(half))
+        .expect("half of it");
+    assert_eq!(
+        (&middle["stage"], &middle["percent"]),
+        (&json!("receiving"), &json!(half * 100 / png.len()))
+    );
+    let last = states.last().expect("the end");
+    assert_eq!(
+        (&last["state"], &last["percent"]),
+        (&json!("ready"), &json!(100))
+    );
+    assert_eq!(last["media"]["media_type"], "image");
+}
+
+/// Sends the head of a PATCH and some of its body, then as `more` says; what the server answers.
+fn trickle(
+    member: &Member,
+    url: &str,
+    more: impl Fn(&mut TcpStream) -> std::io::Result<()>,
+) -> String {
+    let request = patch(member, url, 0, Vec::new())
+        .build()
+        .expect("a request");
+    let host = request.url().socket_addrs(|| None).expect("an address")[0];
+    let mut socket = TcpStream::connect(host).expect("a connection");
+    let mut head = format!(
+        "PATCH {} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 200000\r\n",
+        request.url().path()
+    );
+    for (name, value) in request.headers() {
+        if name != "content-length" {
+            head += &format!("{name}: {}\r\n", value.to_str().expect("text"));
+        }
+    }
+    socket.write_all(head.as_bytes()).expect("a head");
+    socket
+        .write_all(b"\r\n0123456789")
+        .expect("some of the body");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .expect("a time limit");
+    let mut answer = Vec::new();
+    // It is the server that ends this.
+    loop {
+        let mut piece = [0; 4_096];
+        match socket.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => answer.extend(&piece[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if more(&mut socket).is_err() {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
+        if answer.windows(4).any(|end| end == b"\r\n\r\n") && answer.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_body_that_stops_or_trickles_is_cut_with_an_answer_and_what_came_is_kept() {
+    let server = Server::start().await;
+    let awa = std::sync::Arc::new(server.member("awa").await);
+    let mut waiting = Vec::new();
+    for trickles in [false, true] {
+        let url = create(&awa, 200_000).await;
+        let (member, to) = (std::sync::Arc::clone(&awa), url.clone());
+        let answer = tokio::task::spawn_blocking(move || {
+            trickle(&member, &to, |socket| {
+                if trickles {
+                    socket.write_all(b"0123456789")
+                } else {
+                    Ok(())
+                }
+            })
+        });
+        waiting.push((trickles, url, answer));
+    }
+    for (trickles, url, answer) in waiting {
+        let answer = answer.await.expect("an end");
+        assert!(
+            answer.starts_with("HTTP/1.1 408 "),
+            "trickles: {trickles}: {answer}"
+        );
+        assert!(
+            answer.contains("La requête a pris trop de temps."),
+            "{answer}"
+        );
+        let kept = offset(&awa, &url).await;
+        assert!(
+            if trickles { kept > 10 } else { kept == 10 },
+            "trickles: {trickles}: {kept}"
+        );
+    }
+}

@@ -175,6 +175,29 @@ async fn the_hundred_and_first_request_of_a_minute_is_refused_but_media_is_not()
     assert_eq!(house.get("/").await.status, 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_hour_has_a_hundred_requests_for_nobody_and_a_thousand_for_a_member() {
+    let house = House::with(Config::default()).await;
+    // Nobody's: a profile that needs a login. What pages poll is not counted.
+    let minute = std::time::Duration::from_secs(60);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..50 {
+            answers.push(house.get("/api/users/search/?q=a").await.status);
+            assert_ne!(house.get("/api/posts/live/").await.status, 429);
+        }
+        tokio::time::advance(minute).await;
+    }
+    assert!(
+        answers[..100].iter().all(|status| *status != 429),
+        "{answers:?}"
+    );
+    assert!(
+        answers[100..].iter().all(|status| *status == 429),
+        "{answers:?}"
+    );
+}
+
 #[tokio::test]
 async fn large_answers_are_compressed_for_those_who_take_it() {
     let house = House::open().await;

@@ -12,10 +12,21 @@ pub(super) struct Plan {
     pub(super) transcode: Transcode,
 }
 
+/// The rate that all pictures are put on. Where they come unevenly, the average would lose those that come in bursts.
+fn steady_rate(report: &ProbeReport) -> (u32, u32) {
+    let video = &report.video;
+    let rate = if video.variable || video.longest_pause_ms > 1_000 {
+        video.frame_rate.max(video.usual_rate)
+    } else {
+        video.frame_rate
+    };
+    Ladder::frame_rate(rate)
+}
+
 impl Plan {
     /// What stands for a file that cannot be played as it is.
     pub(super) fn of_source(ladder: &Ladder, report: &ProbeReport) -> Self {
-        let rate = Ladder::frame_rate(report.video.frame_rate);
+        let rate = steady_rate(report);
         let (width, height) = (report.video.display_width, report.video.display_height);
         let rung = ladder.replacement(width, height, rate);
         Self::new(vec![(SOURCE.to_owned(), rung)], report, rate)
@@ -28,7 +39,7 @@ impl Plan {
         (width, height): (u32, u32),
         there: &[String],
     ) -> Option<Self> {
-        let rate = Ladder::frame_rate(report.video.frame_rate);
+        let rate = steady_rate(report);
         let mut rungs = ladder.below(width, height, rate);
         rungs.extend(ladder.sound_alone().filter(|_| report.audio.is_some()));
         rungs.retain(|(name, _)| !there.contains(name));
@@ -47,6 +58,7 @@ impl Plan {
                 rungs,
                 frame_rate,
                 deinterlace: report.video.interlaced,
+                turned: report.video.rotation != 0 || report.video.mirrored,
                 duration_ms: report.duration_ms,
             },
         }

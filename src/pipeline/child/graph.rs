@@ -25,6 +25,8 @@ pub(super) struct Graph {
 }
 
 pub(super) const PICTURE: Graph = graph!("upload/picture");
+pub(super) const PICTURE_PLAIN: Graph = graph!("upload/picture-plain");
+pub(super) const SIZE: Graph = graph!("upload/size");
 pub(super) const RUNG: Graph = graph!("upload/rung");
 pub(super) const RUNG_OPENH264: Graph = graph!("upload/rung-openh264");
 pub(super) const SOUND: Graph = graph!("upload/sound");
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_graph_of_pictures_runs_and_loses_none() {
-        let of_uploads = [PICTURE, RUNG, RUNG_OPENH264, STILL];
+        let of_uploads = [PICTURE, PICTURE_PLAIN, SIZE, RUNG, RUNG_OPENH264, STILL];
         let of_lives = [LIVE_PICTURE, LIVE_RUNG, LIVE_RUNG_OPENH264, LIVE_STILL];
         let all = of_uploads.into_iter().chain(of_lives);
         for graph in all.chain([WEBM_PICTURE]) {
@@ -142,7 +144,16 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_built_in_and_every_element_has_a_name() {
-        let of_uploads = [PICTURE, RUNG, RUNG_OPENH264, SOUND, SOUND_VOAAC, STILL];
+        let of_uploads = [
+            PICTURE,
+            PICTURE_PLAIN,
+            SIZE,
+            RUNG,
+            RUNG_OPENH264,
+            SOUND,
+            SOUND_VOAAC,
+            STILL,
+        ];
         let of_lives = [
             LIVE_PICTURE,
             LIVE_RUNG,

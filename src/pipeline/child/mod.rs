@@ -17,7 +17,6 @@ mod pictures;
 mod probe;
 mod reorder;
 mod sandbox;
-mod scale;
 mod scaler;
 mod source;
 mod streams;
@@ -78,7 +77,7 @@ fn work(kind: &str, link: &Link) -> Result<(), String> {
     if task.version != VERSION || task.work.kind().as_str() != kind {
         return Err("the host is another version of griot".to_owned());
     }
-    let prepared = elements::prepare().and_then(|missing| {
+    let prepared = elements::prepare(task.work.kind()).and_then(|missing| {
         sandbox::lock(&task.limits)?;
         Ok(missing)
     });

@@ -42,6 +42,9 @@ struct Count {
     times: Vec<i64>,
     last_key: Option<i64>,
     longest_gop: i64,
+    longest_pause: i64,
+    /// The latest presentation time so far.
+    latest: Option<i64>,
     /// Before the first edit.
     hidden: i64,
     segments: u32,
@@ -248,6 +251,9 @@ impl Count {
         if self.times.len() < MAX_TIMES {
             self.times.push(at);
         }
+        let latest = self.latest.map_or(at, |latest| latest.max(at));
+        self.longest_pause = self.longest_pause.max(latest - self.latest.unwrap_or(at));
+        self.latest = Some(latest);
         if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
             if let Some(last) = self.last_key {
                 self.longest_gop = self.longest_gop.max(at - last);
@@ -256,8 +262,8 @@ impl Count {
         }
     }
 
-    /// The packets' own rate, and whether they are uneven; where a container gives no times the rate it claims.
-    fn rate(&self) -> (f64, bool) {
+    /// The packets' own rate, that of the usual distance, and whether they are uneven.
+    fn rate(&self) -> (f64, f64, bool) {
         let mut times = self.times.clone();
         times.sort_unstable();
         times.dedup();
@@ -268,11 +274,11 @@ impl Count {
                 .or_default() += 1;
         }
         let (Some(first), Some(last)) = (times.first(), times.last()) else {
-            return (0.0, false);
+            return (0.0, 0.0, false);
         };
         let pairs = times.len() - 1;
         if pairs == 0 || last == first {
-            return (0.0, false);
+            return (0.0, 0.0, false);
         }
         let mut seen = 0;
         let middle = distances
@@ -287,10 +293,14 @@ impl Count {
             .filter(|(distance, _)| distance.abs_diff(middle) > UNEVEN_NS.max(middle / 10))
             .map(|(_, many)| *many)
             .sum();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for decisions")]
-        let rate = pairs as f64 / ((last - first) as f64 / 1e9);
+        #[expect(clippy::cast_precision_loss, reason = "rates for decisions")]
+        let (rate, usual) = (
+            pairs as f64 / ((last - first) as f64 / 1e9),
+            1e9 / middle.max(1) as f64,
+        );
         // One hole is a hole; a twentieth of all distances is a way of life.
-        (rate, uneven * 20 > u64::try_from(pairs).unwrap_or(0))
+        let is_uneven = uneven * 20 > u64::try_from(pairs).unwrap_or(0);
+        (rate, usual, is_uneven)
     }
 }
 
@@ -467,7 +477,7 @@ fn picture_of(count: &Count, codec: &Codec, turned: (u16, bool)) -> Option<Video
         90 | 270 => (height, seen),
         _ => (seen, height),
     };
-    let (frame_rate, variable) = count.rate();
+    let (frame_rate, usual_rate, variable) = count.rate();
     let mode = text(decoded, "interlace-mode").or(text(told, "interlace-mode"));
     let format = text(decoded, "format");
     let lasts = count.end.unwrap_or(0) - count.first.unwrap_or(0);
@@ -485,7 +495,9 @@ fn picture_of(count: &Count, codec: &Codec, turned: (u16, bool)) -> Option<Video
         anamorphic: numer != denom,
         plain_format: matches!(format.as_deref(), Some("I420" | "YV12" | "NV12")),
         frame_rate,
+        usual_rate,
         variable,
+        longest_pause_ms: millis(count.longest_pause),
         interlaced: mode.is_some_and(|mode| mode != "progressive"),
         frames: count.packets,
         longest_gop_ms: millis(count.longest_gop.max(last_gop)),

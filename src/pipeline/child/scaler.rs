@@ -1,4 +1,4 @@
-//! `griotscale`: [`Scale`] as an element of GStreamer, for pictures in I420. The caps behind it say the size.
+//! `griotscale`: the scaler of `crates/scale` as an element of GStreamer, for pictures in I420. The caps behind it say the size.
 
 use gstreamer as gst;
 use gstreamer_base as gst_base;
@@ -27,10 +27,10 @@ glib::wrapper! {
 mod imp {
     use std::sync::{LazyLock, Mutex, PoisonError};
 
+    use griot_scale::Scale;
     use gst_base::subclass::BaseTransformMode;
     use gst_video::{VideoFrameExt, VideoFrameRef, VideoInfo};
 
-    use super::super::scale::Scale;
     use super::*;
 
     #[derive(Debug, Default)]

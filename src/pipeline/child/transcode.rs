@@ -133,7 +133,11 @@ fn pictures(
     if rungs.is_empty() {
         return Ok(None);
     }
-    let upright = graph::PICTURE.load()?;
+    let upright = if plan.deinterlace || plan.turned {
+        graph::PICTURE.load()?
+    } else {
+        graph::PICTURE_PLAIN.load()?
+    };
     if plan.deinterlace {
         named(&upright, "fields")?.set_property_from_str("mode", "auto");
     }
@@ -147,10 +151,13 @@ fn pictures(
         )
         .build();
     named(&upright, "steady")?.set_property("caps", steady);
-    let tee = make("tee")?;
     let upright: gst::Element = upright.upcast();
-    home.add(&[upright.clone(), tee.clone()])?;
+    let whole = make("tee")?;
+    home.add(&[upright.clone(), whole.clone()])?;
+    // A rung's pictures are made of those of the rung before, where they are no smaller: best first, so nearly always.
+    let mut larger: Option<(VideoRung, gst::Element)> = None;
     for (at, rung) in rungs.into_iter().enumerate() {
+        let (size, sized) = (size(rung)?, make("tee")?);
         let bin = encoder(rung, plan.gop_frames())?;
         let outlet_of = Outlet {
             stream: number(at),
@@ -158,11 +165,32 @@ fn pictures(
             earlier: 0,
         };
         attach(&outlet(&bin)?, outlet_of, link, position);
-        let bin: gst::Element = bin.upcast();
-        home.add(std::slice::from_ref(&bin))?;
-        tee.link(&bin)?;
+        home.add(&[size.clone(), sized.clone(), bin.upcast()])?;
+        let fits = |(before, _): &&(VideoRung, gst::Element)| {
+            before.width >= rung.width && before.height >= rung.height
+        };
+        let from = larger
+            .as_ref()
+            .filter(fits)
+            .map_or(&whole, |(_, sized)| sized);
+        from.link(&size)?;
+        larger = Some((rung, sized));
     }
     Ok(Some(upright))
+}
+
+/// What makes pictures as large as a rung's.
+fn size(rung: VideoRung) -> Result<gst::Element, Trouble> {
+    let bin = graph::SIZE.load()?;
+    let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
+    let size = gst::Caps::builder("video/x-raw")
+        .field("format", "I420")
+        .field("width", side(rung.width))
+        .field("height", side(rung.height))
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build();
+    named(&bin, "size")?.set_property("caps", size);
+    Ok(bin.upcast())
 }
 
 /// A rung's encoder, by x264 where it is installed.
@@ -180,14 +208,6 @@ fn encoder(rung: VideoRung, gop_frames: u32) -> Result<gst::Bin, Trouble> {
         encoder.set_property("gop-size", gop_frames);
         bin
     };
-    let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
-    let size = gst::Caps::builder("video/x-raw")
-        .field("format", "I420")
-        .field("width", side(rung.width))
-        .field("height", side(rung.height))
-        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
-        .build();
-    named(&bin, "size")?.set_property("caps", size);
     Ok(bin)
 }
 

@@ -122,6 +122,7 @@ async fn a_ladder_costs_about_what_ffmpeg_takes() {
         rungs: rungs.collect(),
         frame_rate: (30, 1),
         deinterlace: false,
+        turned: false,
         duration_ms: seconds * 1_000,
     };
     let started = Instant::now();

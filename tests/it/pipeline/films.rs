@@ -1,6 +1,7 @@
 //! Files to be looked at, made by ffmpeg, and the host that looks.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use griot::pipeline::{Config, Host};
@@ -80,6 +81,18 @@ pub(crate) fn ffprobe(path: &Path) -> Value {
         shown,
     ];
     serde_json::from_slice(&tool("ffprobe", &arguments, None)).expect("JSON")
+}
+
+/// A program in a child's place: the check is the real one's, then comes `script`.
+pub(crate) fn stand_in(script: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("stand-in");
+    let text = format!(
+        "#!/bin/sh\n[ \"$2\" = check ] && exec {GRIOT} \"$@\"\nPATH=/usr/bin:/bin\n{script}\n"
+    );
+    std::fs::write(&path, text).expect("a script");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a run bit");
+    (folder, path)
 }
 
 /// The usual way to have sound and picture that need no transcode.

@@ -6,8 +6,7 @@ use griot::av::TrackKind;
 use griot::pipeline::{Behind, PipelineError, VideoRung};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::films::{Bench, GRIOT};
-use super::locked::stand_in;
+use super::films::{Bench, GRIOT, stand_in};
 use super::rungs::{Climb, Climbed, Source, climb, plan, times};
 use crate::support::{clip, eventually};
 

@@ -1,27 +1,15 @@
 //! What children may not do, and what becomes of children that try, hang or break.
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use griot::pipeline::{Output, PipelineError, Refusal};
+use griot::pipeline::{Output, PipelineError, Refusal, Rung, Running, Transcode, VideoRung};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::films::{Bench, GRIOT, PLAIN, open};
+use super::films::{Bench, GRIOT, PLAIN, open, stand_in};
 use crate::support::eventually;
-
-/// A program in a child's place: the check is the real one's, then comes `script`.
-pub(super) fn stand_in(script: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("stand-in");
-    let text = format!(
-        "#!/bin/sh\n[ \"$2\" = check ] && exec {GRIOT} \"$@\"\nPATH=/usr/bin:/bin\n{script}\n"
-    );
-    std::fs::write(&path, text).expect("a script");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a run bit");
-    (folder, path)
-}
 
 /// Files that make others fetch what is written in them.
 fn lures(port: u16) -> Vec<(&'static str, Vec<u8>)> {
@@ -263,7 +251,7 @@ async fn a_program_that_answers_garbage_is_ended() {
     // A frame of 4 GiB; then one that nobody asked for; then an answer before it is ready.
     let long = probe_by("printf '\\377\\377\\377\\377\\007' >&0; sleep 60").await;
     assert!(protocol(&long), "{long:?}");
-    let ready = "printf '\\000\\000\\000\\002\\002\\000\\001' >&0";
+    let ready = "printf '\\000\\000\\000\\002\\002\\000\\002' >&0";
     let frame = format!(
         "{ready}; printf '\\000\\000\\000\\024\\007\\000\\001aaaaaaaabbbbbbbbcc' >&0; sleep 60"
     );
@@ -287,7 +275,7 @@ async fn a_program_that_floods_its_output_or_hangs_or_ends_is_ended() {
     assert_eq!(probe_by("sleep 60").await, PipelineError::Stalled(4));
     assert_eq!(probe_by("exit 7").await, PipelineError::Ended(7));
     assert_eq!(probe_by("kill -SEGV $$").await, PipelineError::Killed(11));
-    let ready = "printf '\\000\\000\\000\\002\\002\\000\\001' >&0";
+    let ready = "printf '\\000\\000\\000\\002\\002\\000\\002' >&0";
     let tick = "printf '\\000\\000\\000\\010\\011\\000\\000\\000\\000\\000\\000\\000\\001' >&0";
     let busy = probe_by(&format!("{ready}; while :; do {tick}; sleep 1; done")).await;
     assert_eq!(busy, PipelineError::Deadline(8));
@@ -345,5 +333,179 @@ async fn a_pipe_is_no_file() {
     assert!(
         !matches!(refused, Err(PipelineError::Refused(Refusal::Unreadable))),
         "{refused:?}"
+    );
+}
+
+/// One small rung of a film of so many seconds.
+fn small_rung(seconds: u64) -> Transcode {
+    let video = Some(VideoRung {
+        width: 320,
+        height: 180,
+        max_kbps: 500,
+    });
+    Transcode {
+        rungs: vec![Rung { video, audio: None }],
+        frame_rate: (25, 1),
+        deinterlace: false,
+        turned: false,
+        duration_ms: seconds * 1_000,
+    }
+}
+
+/// All that a child says, how it ended, and the most address space that it was seen to have, bytes.
+async fn to_the_end(running: &mut Running) -> (Result<(), PipelineError>, u64) {
+    let mut most = 0;
+    loop {
+        let pid = running.pid().unwrap_or(0);
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+        let peak = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        most = most.max(peak.unwrap_or(0) << 10);
+        match running.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return (Ok(()), most),
+            Err(error) => return (Err(error), most),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_computes_for_ever_ends_at_its_limit_of_cpu() {
+    let bench = Bench::with(|config| config.cpu_s = Some(2));
+    let film = bench.film_of("long.mp4", "testsrc2=s=640x360:r=25:d=300", PLAIN);
+    let mut running = bench
+        .host
+        .transcode(open(&film), small_rung(300))
+        .await
+        .expect("a child");
+    let (ended, _) = to_the_end(&mut running).await;
+    let by_the_limit =
+        [Signal::KILL, Signal::XCPU].map(|signal| PipelineError::Killed(signal.as_raw()));
+    assert!(
+        by_the_limit.contains(&ended.clone().expect_err("an end")),
+        "{ended:?}"
+    );
+    let spent = running.summary().cpu_s;
+    assert!((1.0..=4.0).contains(&spent), "{spent} s");
+    let short = bench.film("short.mp4", &[PLAIN, &["-t", "1"]].concat());
+    bench.host.probe(open(&short)).await.expect("others go on");
+}
+
+#[tokio::test]
+async fn a_child_that_allocates_beyond_its_limit_gets_no_more_and_nobody_else_is_harmed() {
+    let small = |bench: &Bench| bench.film("small.mp4", &[PLAIN, &["-t", "2"]].concat());
+    let bench = Bench::new();
+    let mut running = bench
+        .host
+        .transcode(open(&small(&bench)), small_rung(2))
+        .await
+        .expect("a child");
+    let (ended, usual) = to_the_end(&mut running).await;
+    ended.expect("a small film");
+    // A picture of 4096 × 2304 has 14 MB; a decoder and what is behind it hold a dozen.
+    let limit = usual + (64 << 20);
+    let bench = Bench::with(|config| config.memory_bytes = Some(limit));
+    let large = bench.film_of("large.mp4", "testsrc2=s=4096x2304:r=25:d=2", PLAIN);
+    let mut running = bench
+        .host
+        .transcode(open(&large), small_rung(2))
+        .await
+        .expect("a child");
+    let (ended, most) = to_the_end(&mut running).await;
+    assert!(most <= limit, "{most} of {limit}");
+    let broke_off = ended.is_ok() && running.summary().truncated;
+    assert!(
+        ended.is_err() || broke_off,
+        "{limit} bytes are enough for {most}?"
+    );
+    assert!(
+        !matches!(
+            ended,
+            Err(PipelineError::Protocol(_) | PipelineError::Stalled(_))
+        ),
+        "{ended:?}"
+    );
+    // Its place is free again.
+    drop(running);
+    let mut running = bench
+        .host
+        .transcode(open(&small(&bench)), small_rung(2))
+        .await
+        .expect("a child");
+    to_the_end(&mut running).await.0.expect("others go on");
+}
+
+/// Where this system keeps GStreamer's plugins.
+fn plugin_folder() -> PathBuf {
+    let found = std::fs::read_dir("/usr/lib")
+        .expect("a folder")
+        .filter_map(|entry| {
+            let folder = entry.ok()?.path().join("gstreamer-1.0");
+            folder
+                .join("libgstcoreelements.so")
+                .exists()
+                .then_some(folder)
+        });
+    found.into_iter().next().expect("GStreamer is installed")
+}
+
+/// What `griot doctor` prints where these plugins cannot be loaded: files of nothing lie over them, for it alone.
+fn doctor_without(plugins: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, b"").expect("a file");
+    let cover = |plugin: &&str| {
+        let path: PathBuf = plugin_folder().join(plugin);
+        let (empty, path): (&Path, &Path) = (&empty, &path);
+        format!("mount --bind {} {} && ", empty.display(), path.display())
+    };
+    let covers: String = plugins.iter().map(cover).collect();
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{covers}exec {GRIOT} doctor"),
+        ])
+        .env("GRIOT_DATA_DIR", folder.path().join("data"))
+        .env("GRIOT_HTTP_LISTEN", "127.0.0.1:0")
+        .env("GRIOT_RTMP_LISTEN", "127.0.0.1:0")
+        .output()
+        .expect("unshare starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("gstreamer"),
+        "mounting needs root, as disk.rs does: {said}{stderr}"
+    );
+    said
+}
+
+#[test]
+fn doctor_names_elements_that_are_missing_and_the_packages_that_bring_them() {
+    let whole = doctor_without(&[]);
+    assert!(whole.contains("every element is there"), "{whole}");
+    let poor = doctor_without(&["libgstlibav.so", "libgstx264.so"]);
+    let lines: Vec<&str> = poor
+        .lines()
+        .filter(|line| line.contains("gstreamer"))
+        .collect();
+    let needed = lines
+        .iter()
+        .find(|line| line.contains("videos cannot be uploaded"));
+    let needed = needed.unwrap_or_else(|| panic!("{poor}"));
+    assert!(needed.contains("avdec_h264"), "{needed}");
+    assert!(
+        needed.ends_with("apt-get install --no-install-recommends gstreamer1.0-libav"),
+        "{needed}"
+    );
+    let optional = lines
+        .iter()
+        .find(|line| line.contains("some codecs are missing"));
+    let optional = optional.unwrap_or_else(|| panic!("{poor}"));
+    assert!(optional.contains("x264enc"), "{optional}");
+    assert!(
+        optional.ends_with("apt-get install --no-install-recommends gstreamer1.0-plugins-ugly"),
+        "{optional}"
     );
 }

@@ -152,6 +152,7 @@ fn plan(rungs: Vec<Rung>, frame_rate: (u32, u32)) -> Transcode {
         rungs,
         frame_rate,
         deinterlace: false,
+        turned: true,
         duration_ms: 10_000,
     }
 }

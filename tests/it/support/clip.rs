@@ -160,9 +160,14 @@ fn complaints(file: &Path, output: &[&str]) -> String {
 /// Both are decoded by ffmpeg on one clock (`-copyts`): the flash begins with the first picture whose lower half
 /// is bright, the beep with the first millisecond above −12 dBFS.
 pub(crate) fn av_offset_s(file: &Path) -> Vec<f64> {
-    let name = file.to_str().expect("a path in UTF-8");
+    av_offset_between_s(file, file)
+}
+
+/// The same of two files on one clock, one for the flashes and one for the beeps.
+pub(crate) fn av_offset_between_s(pictures: &Path, sounds: &Path) -> Vec<f64> {
+    let name = sounds.to_str().expect("a path in UTF-8");
     let bright = measures(
-        name,
+        pictures.to_str().expect("a path in UTF-8"),
         &[
             "-map",
             "0:v",

@@ -26,8 +26,8 @@ mod wait;
 pub(crate) use api::{Answer, Live, Member};
 pub(crate) use certificate::Authority;
 pub(crate) use clip::{
-    Packet, Packets, av_offset_s, clip, decode_errors, fixture, heavy_clip, other_clip, packets,
-    probe, remux_errors,
+    Packet, Packets, av_offset_between_s, av_offset_s, clip, decode_errors, fixture, heavy_clip,
+    other_clip, packets, probe, remux_errors,
 };
 pub(crate) use curl::{Curled, curl};
 pub(crate) use encoder::{

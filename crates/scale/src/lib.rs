@@ -20,7 +20,7 @@ const DIGITS: usize = 4;
 
 /// Makes planes of one size into planes of another.
 #[derive(Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     rows: Vec<Window>,
     columns: Columns,
     /// One blended row of the source, 16 bits a sample.
@@ -30,7 +30,8 @@ pub(super) struct Scale {
 
 impl Scale {
     /// From so many columns and rows to so many; none of them 0.
-    pub(super) fn new(from: (usize, usize), to: (usize, usize)) -> Self {
+    #[must_use]
+    pub fn new(from: (usize, usize), to: (usize, usize)) -> Self {
         let columns = Columns::new(from.0, to.0);
         let samples = from.0.next_multiple_of(LANES).max(columns.digits());
         Self {
@@ -41,9 +42,11 @@ impl Scale {
         }
     }
 
-    /// Fills `into` from `plane`. A stride is the distance of two rows; planes that are too short are a broken promise of
-    /// who calls, and panic.
-    pub(super) fn run(&mut self, plane: &[u8], stride: usize, into: &mut [u8], into_stride: usize) {
+    /// Fills `into` from `plane`. A stride is the distance of two rows.
+    ///
+    /// # Panics
+    /// When a plane is too short for its size: whoever calls has promised it.
+    pub fn run(&mut self, plane: &[u8], stride: usize, into: &mut [u8], into_stride: usize) {
         for (window, out) in self.rows.iter().zip(into.chunks_mut(into_stride)) {
             blend(
                 window,
