@@ -4,7 +4,7 @@ import Hls from './vendor/hls.light.min.mjs';
 
 const steadyNow = () => performance.now() / 1000;
 const PATIENCE_S = 1; // bytes of one part that still come after so long: the link does not carry this level
-const PROBE_WITHIN_MS = 8000;
+const PROBE_WITHIN_MS = 1200; // slower, and the answer is no; the link is needed for what plays
 
 /** hls.js' controller of levels with the choice taken out: it asks `config.quality`. What fails is still its business. */
 export class Chosen extends Hls.DefaultConfig.abrController {

@@ -153,6 +153,9 @@ export class Quality {
     if (this.wish !== 'auto' || this.saver || now < this.#restUntil || now - this.#probed < PROBE_EVERY_S) return null;
     const above = this.#alive(levels, now).filter((index) => index > this.#level);
     if (above.length === 0) return null;
+    // What plays tells enough of a link that it nearly fills; measuring would take what it needs.
+    const rate = this.link.rate();
+    if (rate !== null && rate < rateOf(levels[above[0]]) * HOLDS) return null;
     this.#probed = now;
     return above[0];
   }
@@ -168,6 +171,17 @@ export class Quality {
     this.#rose = { at: now, from: this.#level };
     this.#level = above.at(-1);
     return true;
+  }
+
+  /** The measurement took too long, or broke. */
+  probeFailed(now) {
+    this.#restUntil = now + this.#rest;
+    this.#rest = Math.min(REST_MOST_S, this.#rest * 2);
+  }
+
+  /** Whether it has fallen below the best that there is. */
+  isLow(levels) {
+    return this.wish === 'auto' && !this.saver && this.#level >= 0 && this.#level < levels.length - 1;
   }
 
   /** Whether not even the least picture plays: then sound alone is better. */

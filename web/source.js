@@ -21,6 +21,8 @@ const NEAR_LIVE_S = 2;
 const SETTLING_S = 3;
 const SETTLING_JUMP_S = 1;
 const DRY_END_S = 1;
+const WEAK_BUFFER_S = 1; // kept besides on a weak link: what finding out whether it carries more costs
+const PROBE_BUFFER_S = 0.8;
 const OWN_STALL_S = 3; // longer ones are the source's silence, not jitter
 
 const steadyNow = () => performance.now() / 1000;
@@ -142,7 +144,11 @@ export class Source {
     this.quality.wish = wish === 'sound' ? 'auto' : wish;
     this.quality.saver = saver;
     this.#switchTo({ alone: wish === 'sound', segments: this.#segments });
-    if (this.#hls && !this.#alone) this.#fetchNow();
+    // What is buffered goes: who chooses wants to see it now, wherever he seeks.
+    if (this.#hls && !this.#alone && this.levels().length > 0) {
+      this.#fetchNow();
+      this.#hls.trigger(Hls.Events.BUFFER_FLUSHING, { startOffset: 0, endOffset: Infinity, type: null });
+    }
     this.#onchange();
   }
 
@@ -153,10 +159,12 @@ export class Source {
     const name = alone ? this.#url.replace(/index\.m3u8$/, 'audio.m3u8') : this.#url;
     this.#address = segments ? `${name}?ll=0` : name;
     const position = this.following ? -1 : this.#video.currentTime;
-    this.#hls.destroy();
+    const plays = !this.#video.paused;
+    this.#hls.destroy(); // which pauses
     this.#distance = null;
     this.#partTarget = null;
     this.#open(position);
+    if (plays) this.#video.addEventListener('loadedmetadata', () => { this.#video.play().catch(() => this.#onchange()); }, { once: true, signal: this.#events.signal });
   }
 
   /** Goes to media time `time`; near the live edge that means the live edge. */
@@ -243,14 +251,21 @@ export class Source {
     const { quality } = this;
     if (!this.#alone && quality.saver && quality.tooWeak(hls.levels, now)) this.#switchTo({ alone: true, segments: this.#segments });
     if (!this.#segments && quality.wantsSegments(this.#roundTrip, now) && this.timeline()?.live) this.#switchTo({ alone: this.#alone, segments: true });
-    const target = this.#probing || this.#alone ? null : quality.wantsProbe(hls.levels, now);
+    const end = bufferedEnd(this.#video, this.#video.currentTime) ?? 0;
+    const dry = this.following && end - this.#video.currentTime < PROBE_BUFFER_S;
+    const target = this.#probing || this.#alone || dry ? null : quality.wantsProbe(hls.levels, now);
     if (target === null) return;
     this.#probing = true;
     probe(hls.levels[target].uri).then((found) => {
       if (found === null || this.#hls !== hls) return;
       this.#roundTrip = found.roundTrip;
       if (quality.probed(hls.levels, found.rate, steadyNow())) this.#onchange();
-    }).catch(() => {}).finally(() => { this.#probing = false; });
+    }).catch(() => quality.probeFailed(steadyNow())).finally(() => { this.#probing = false; });
+  }
+
+  /** Less than the best is shown since the link carries no more: being near to live is not worth a stall then. */
+  #isWeak() {
+    return !this.#alone && this.quality.isLow(this.levels());
   }
 
   #openNative() {
@@ -304,7 +319,7 @@ export class Source {
       const end = bufferedEnd(video, video.currentTime);
       if (end !== null) {
         const now = steadyNow();
-        const over = end - video.currentTime - this.#distance.wanted(now);
+        const over = end - video.currentTime - this.#distance.wanted(now) - (this.#isWeak() ? WEAK_BUFFER_S : 0);
         if (over > (now < this.#settlingUntil ? SETTLING_JUMP_S : JUMP_S)) {
           this.#settlingUntil = 0;
           video.currentTime += over;

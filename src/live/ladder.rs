@@ -54,8 +54,6 @@ pub(super) struct Site {
     pub(super) growing: GrowingPlan,
     pub(super) recording: RecordingId,
     pub(super) room: Room,
-    /// What the frames of the run are that is open already, if one is.
-    pub(super) tracks: Option<TrackSet>,
     /// Whether a child may be started at all; else only what an earlier process made is kept in step.
     pub(super) wanted: bool,
 }
@@ -87,8 +85,8 @@ pub(super) fn start(site: Site, steps: Steps) -> (LadderHandle, mpsc::Sender<Bea
     let (close, closing) = watch::channel(None);
     let tasks = site.deps.tasks.clone();
     let ladder = Ladder {
-        unplanned: site.tracks.is_some(),
-        run: site.tracks.clone(),
+        unplanned: false,
+        run: None,
         site,
         beats,
         closing,
@@ -111,7 +109,7 @@ struct Ladder {
     steps: Steps,
     /// The source's tracks.
     run: Option<TrackSet>,
-    /// The rungs of its run are planned by its first part, or by the first that comes here.
+    /// A run has begun whose rungs are planned by the first part that comes here.
     unplanned: bool,
     /// What was told of the run before that part.
     before_first_part: Vec<Beat>,

@@ -286,7 +286,6 @@ impl Owner {
             growing: self.plan.clone(),
             recording,
             room: self.room.clone(),
-            tracks: self.growing.tracks().cloned(),
             wanted,
         };
         let (ladder, beats) = ladder::start(site, std::mem::take(&mut self.steps));
