@@ -92,7 +92,7 @@ fn micros(ticks: Ticks) -> i64 {
 mod tests {
     use super::*;
 
-    /// 30 pictures a second, parts of six; the pictures at 15_000, 33_000, … complete them.
+    /// 30 pictures a second, parts of six; those decoded at 15,000, 33,000, … complete them.
     const RHYTHM: Rhythm = Rhythm {
         completes: Ticks(15_000),
         part: Ticks(18_000),

@@ -239,6 +239,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::base::Tasks;
 
     /// Longer than anything here takes, however busy the machine.
     const IN_TIME: Duration = Duration::from_secs(20);
@@ -342,7 +343,7 @@ mod tests {
     async fn a_rest_ends_when_much_has_come_or_the_encoder_has_gone() {
         let (mut encoder, mut ours) = pair(FLOWING).await;
         ours.rest().until(Instant::now() + LONG);
-        let sent = tokio::spawn(async move {
+        let sent = Tasks::default().spawn(async move {
             encoder.write_all(&vec![2; MOST_WAITING]).await.unwrap();
             encoder
         });

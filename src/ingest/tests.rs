@@ -209,7 +209,7 @@ async fn heard_in_batches(rhythm: Option<Rhythm>) -> (usize, Vec<i64>) {
     rhythm
         .into_iter()
         .for_each(|rhythm| live.set_rhythm(rhythm));
-    let listening = tokio::spawn(async move {
+    let listening = house.tasks.spawn(async move {
         let (mut batches, mut heard) = (0, Vec::new());
         while let Ok(media) = live.next().await {
             batches += 1;

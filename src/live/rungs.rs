@@ -201,12 +201,12 @@ fn share_of(source: &hls::Variant, size: Option<(u32, u32)>) -> u64 {
 fn h264_codecs(width: u32, height: u32) -> String {
     let blocks = width.div_ceil(16) * height.div_ceil(16);
     let level = match blocks {
-        ..=396 => 13,
-        ..=792 => 21,
-        ..=1_620 => 30,
-        ..=3_600 => 31,
-        ..=5_120 => 32,
-        ..=8_192 => 40,
+        0..=396 => 13,
+        397..=792 => 21,
+        793..=1_620 => 30,
+        1_621..=3_600 => 31,
+        3_601..=5_120 => 32,
+        5_121..=8_192 => 40,
         _ => 51,
     };
     format!("avc1.6400{level:02x}")

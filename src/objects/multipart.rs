@@ -189,7 +189,8 @@ impl S3 {
         length: u64,
     ) -> Result<(), ObjectError> {
         let mut parts = Vec::new();
-        for (number, at) in (1..).zip((0..length.max(1)).step_by(PART_BYTES as usize)) {
+        for (number, part) in (1..).zip(0..length.max(1).div_ceil(PART_BYTES)) {
+            let at = part * PART_BYTES;
             let _room = self.room_for_a_part().await;
             let (file, size) = (Arc::clone(file), PART_BYTES.min(length - at));
             let read = crate::base::blocking(move || {

@@ -79,6 +79,8 @@ pub struct LadderOut {
     feed: Arc<Feed>,
     /// Frames and bytes that have come out.
     made: (u64, u64),
+    /// What of in and out the metrics have.
+    counted: [(u64, u64); 2],
 }
 
 impl Host {
@@ -98,6 +100,7 @@ impl Host {
             pictures,
             feed: Arc::clone(&feed),
             made: (0, 0),
+            counted: [(0, 0); 2],
         };
         Ok((LadderIn { feed }, out))
     }
@@ -178,9 +181,25 @@ impl LadderOut {
                 }
             }
             Output::Still { at, jpeg } => LadderOutput::Still { at, jpeg },
-            Output::Position { decoded } => LadderOutput::Position { decoded },
+            Output::Position { decoded } => {
+                self.count();
+                LadderOutput::Position { decoded }
+            }
             Output::Report(_) | Output::Picture(_) | Output::Progress { .. } => return None,
         })
+    }
+
+    /// Tells the metrics what is new, some times a second.
+    fn count(&mut self) {
+        let now = [self.feed.taken(), self.made];
+        for (at, direction) in ["in", "out"].into_iter().enumerate() {
+            let (before, now) = (self.counted[at], now[at]);
+            metrics::counter!("griot_pipeline_ladder_frames_total", "direction" => direction)
+                .increment(now.0 - before.0);
+            metrics::counter!("griot_pipeline_ladder_bytes_total", "direction" => direction)
+                .increment(now.1 - before.1);
+        }
+        self.counted = now;
     }
 
     /// The process id, while it runs.
@@ -204,12 +223,6 @@ impl LadderOut {
 
 impl Drop for LadderOut {
     fn drop(&mut self) {
-        let taken = self.feed.taken();
-        for (direction, (frames, bytes)) in [("in", taken), ("out", self.made)] {
-            metrics::counter!("griot_pipeline_ladder_frames_total", "direction" => direction)
-                .increment(frames);
-            metrics::counter!("griot_pipeline_ladder_bytes_total", "direction" => direction)
-                .increment(bytes);
-        }
+        self.count();
     }
 }

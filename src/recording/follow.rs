@@ -1,5 +1,6 @@
 //! What follows the end of a live: its jobs are queued, once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -20,7 +21,7 @@ impl Recordings {
     /// Queues the jobs of recordings that are ready: at each event that says so, at the start, and every now and then. The
     /// row of a recording says whether it was done, so an event that is lost costs half a minute.
     pub fn follow(&self, mut events: Receiver<Event>, tasks: &Tasks) {
-        let (inner, stopping) = (self.0.clone(), tasks.stopping());
+        let (inner, stopping) = (Arc::clone(&self.0), tasks.stopping());
         tasks.spawn(async move {
             let mut look = interval(LOOK_EVERY);
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 use super::plan::{source_runs, starts};
 use super::service::{Inner, Recordings};
@@ -35,7 +36,7 @@ impl Recordings {
     pub(super) fn register_pictures(&self, registry: &mut Registry) {
         let recordings = self.clone();
         registry.on(PICTURES, move |job| {
-            let inner = recordings.0.clone();
+            let inner = Arc::clone(&recordings.0);
             async move { unless_cancelled(&job, inner.draw(&job)).await }
         });
     }

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::sync::Arc;
 
 use super::film::{Film, FilmError, Made};
 use super::plan::{Plan, source_runs, starts};
@@ -36,7 +37,7 @@ impl Recordings {
     pub(super) fn register_webm(&self, registry: &mut Registry) {
         let recordings = self.clone();
         registry.on(WEBM, move |job| {
-            let inner = recordings.0.clone();
+            let inner = Arc::clone(&recordings.0);
             async move { unless_cancelled(&job, inner.make_webm(&job)).await }
         });
     }

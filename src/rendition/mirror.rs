@@ -361,7 +361,7 @@ impl Mirror {
         let mut result = Ok(());
         while let Some(step) = self.steps.front() {
             if let Step::Part { msn, target } = *step {
-                let Some(mirrored) = self.packager.next() else {
+                let Some(mirrored) = self.packager.next_part() else {
                     break;
                 };
                 self.steps.pop_front();

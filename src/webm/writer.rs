@@ -125,8 +125,7 @@ impl Writer {
             let long = at_ms - open.at_ms;
             let is_due = starts && is_picture && long >= LEAST_CLUSTER_MS;
             // Behind a picture that is far ahead sound may lie before the cluster, by what an encoder held back.
-            let is_full = long >= LONGEST_CLUSTER_MS
-                || long < -LONGEST_CLUSTER_MS
+            let is_full = !(-LONGEST_CLUSTER_MS..LONGEST_CLUSTER_MS).contains(&long)
                 || open.blocks.len() >= LARGEST_CLUSTER;
             if is_due || is_full {
                 self.close(out);

@@ -30,7 +30,7 @@ const FILES = {
   'mono': ['mp4', '-c:v copy -ac 1 -c:a aac'],
   'an index at the front': ['mp4', '-c copy -movflags +faststart'],
   'VP8 and Opus': ['webm', '-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -c:a libopus'],
-  'AV1 and Opus': ['webm', '-c:v libaom-av1 -usage realtime -cpu-used 9 -b:v 1M -c:a libopus'],
+  'AV1 and Opus': ['webm', '-c:v libaom-av1 -usage realtime -cpu-used 8 -b:v 1M -c:a libopus'],
   'HEVC in Matroska': ['mkv', '-c:v libx265 -preset ultrafast -x265-params log-level=error -c:a flac'],
   // Stored on its side: a player turns it by 90° with the clock.
   'turned': ['mp4', '-vf transpose=cclock -c:v libx264 -preset ultrafast -g 60 -metadata:s:v rotate=270 -c:a copy'],

@@ -8,6 +8,9 @@
 mod costs;
 mod films;
 mod fuzzing;
+mod ladder;
+mod ladder_falls;
 mod locked;
 mod probing;
+mod rungs;
 mod streaming;

@@ -314,7 +314,7 @@ impl MirrorPackager {
     }
 
     /// What became of the next part of the source, if that is known.
-    pub fn next(&mut self) -> Option<Mirrored> {
+    pub fn next_part(&mut self) -> Option<Mirrored> {
         let mark = self.marks.front()?;
         let lost = mark.lost
             || self.marks.len() > MOST_PARTS
@@ -322,10 +322,9 @@ impl MirrorPackager {
             || mark.settled && (self.absent || self.tracks.is_none())
             || self.absent && self.marks.iter().skip(1).any(|later| later.begins);
         if !lost {
-            if self.absent || self.tracks.is_none() {
-                return None;
-            }
-            if !mark.settled && !(self.has_pictures(mark) && self.has_sound(mark)) {
+            let is_here = !self.absent && self.tracks.is_some();
+            let is_whole = || self.has_pictures(mark) && self.has_sound(mark);
+            if !is_here || !(mark.settled || is_whole()) {
                 return None;
             }
         }

@@ -66,7 +66,7 @@ impl Child {
             self.count += 1;
             assert!(self.last < Some(frame.pts.0), "the child's order");
             self.last = Some(frame.pts.0);
-            if self.drops == 0 || self.count % self.drops != 0 || frame.key {
+            if self.drops == 0 || !self.count.is_multiple_of(self.drops) || frame.key {
                 out.push(Frame {
                     dts: frame.pts,
                     data: vec![7; 20].into(),
@@ -106,7 +106,7 @@ fn rung(picture: Option<Origin>, sound: Option<Origin>) -> MirrorPackager {
 }
 
 fn ready(rung: &mut MirrorPackager) -> Vec<Mirrored> {
-    std::iter::from_fn(|| rung.next()).collect()
+    std::iter::from_fn(|| rung.next_part()).collect()
 }
 
 /// The source's parts, each with whether it begins its segment and whether it ends it.
@@ -238,10 +238,10 @@ fn a_part_without_reordering_leaves_with_its_last_picture() {
         let (last, others) = pictures.split_last().expect("pictures");
         for frame in others {
             rung.frame(frame.clone());
-            assert_eq!(rung.next(), None);
+            assert_eq!(rung.next_part(), None);
         }
         rung.frame(last.clone());
-        let Some(Mirrored::Part(mirror)) = rung.next() else {
+        let Some(Mirrored::Part(mirror)) = rung.next_part() else {
             panic!("the part is complete");
         };
         assert_eq!(mirror.independent, part.independent);
@@ -291,7 +291,7 @@ fn after_a_loss_it_goes_on_with_a_segment_that_begins_with_a_key_frame() {
     assert_eq!(gone, (first..=last).collect::<Vec<_>>(), "one hole");
     assert!(all[last + 1].1, "it returns where a segment begins");
     assert!(last + 1 >= 26);
-    assert!(rung.counters().lost as usize == gone.len());
+    assert_eq!(usize::try_from(rung.counters().lost), Ok(gone.len()));
 }
 
 #[test]

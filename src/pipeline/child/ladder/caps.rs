@@ -24,12 +24,17 @@ fn record(track: &Track) -> Result<gst::Buffer, Trouble> {
         .map_err(|error| Trouble::Failed(error.to_string()))
 }
 
-/// What the pictures are.
-pub(super) fn of_video(video: &SourceVideo) -> Result<gst::Caps, Trouble> {
+/// What the pictures are, and how many come in a second where that is known.
+pub(super) fn of_video(
+    video: &SourceVideo,
+    rate: Option<(u32, u32)>,
+) -> Result<gst::Caps, Trouble> {
+    let rate = rate.map(|(pictures, seconds)| gst::Fraction::new(side(pictures), side(seconds)));
     let named = |name: &str| {
         gst::Caps::builder(name)
             .field("width", side(video.width))
             .field("height", side(video.height))
+            .field_if_some("framerate", rate)
     };
     Ok(match video.track.codec {
         TrackCodec::H264 => named("video/x-h264")

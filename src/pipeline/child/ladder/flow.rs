@@ -19,7 +19,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// One way through: a source, what comes behind it, and its end. Dropping it stops it.
 #[derive(Debug)]
 pub(super) struct Flow {
-    pub(super) pipeline: gst::Pipeline,
+    pipeline: gst::Pipeline,
     source: gst_app::AppSrc,
     ended: Receiver<()>,
 }
@@ -73,9 +73,13 @@ impl Flow {
     }
 
     /// Puts a branch behind `from`, a tee of this pipeline.
-    pub(super) fn branch(&self, from: &gst::Element, bin: &gst::Bin) -> Result<(), Trouble> {
-        self.pipeline.add(bin)?;
-        from.link(bin)?;
+    pub(super) fn branch(
+        &self,
+        from: &gst::Element,
+        branch: &impl IsA<gst::Element>,
+    ) -> Result<(), Trouble> {
+        self.pipeline.add(branch)?;
+        from.link(branch)?;
         Ok(())
     }
 

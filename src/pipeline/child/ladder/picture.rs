@@ -8,6 +8,7 @@ use gstreamer as gst;
 
 use gst::prelude::*;
 
+use super::super::super::ladder::Ladder;
 use super::super::super::live_plan::{LadderTask, SourceVideo};
 use super::super::Trouble;
 use super::super::chain::make;
@@ -36,6 +37,23 @@ pub(super) struct Pictures {
     follows: bool,
     undecoded: Arc<AtomicU32>,
     places: Places,
+    video: SourceVideo,
+    /// The first pictures, until they tell the rate.
+    first: Option<Vec<Frame>>,
+}
+
+/// So much of the source tells its rate, 90 kHz: less than a part.
+const RATE_FROM: i64 = 13_500;
+
+/// What x264 chooses a level by (14496-10 table A-1), `None` where the first pictures do not tell. Where the source's rate
+/// changes, the times say so, and the rate control follows them.
+fn rate(first: &[Frame]) -> Option<(u32, u32)> {
+    let (begin, end) = (first.first()?.dts.0, first.last()?.dts.0);
+    let pictures = u32::try_from(first.len() - 1).ok()?;
+    let span = i32::try_from(end - begin).ok().filter(|span| *span > 0)?;
+    Some(Ladder::frame_rate(
+        f64::from(pictures) * 90_000.0 / f64::from(span),
+    ))
 }
 
 impl Pictures {
@@ -46,7 +64,7 @@ impl Pictures {
         places: &Places,
         tell: &SyncSender<Event>,
     ) -> Result<Self, Trouble> {
-        let flow = Flow::new(Some(&caps::of_video(video)?), tell)?;
+        let flow = Flow::new(None, tell)?;
         let decoder = caps::video_decoder(video)?;
         let usual = graph::LIVE_PICTURE.load()?;
         let tee = make("tee")?;
@@ -67,6 +85,14 @@ impl Pictures {
             watch(&tee, "sink", offer)?;
         }
         flow.lay(&[decoder, usual.upcast(), tee.clone()])?;
+        if task.pictures.is_empty() {
+            // Posters are all that is wanted; somewhere the pictures must end.
+            let nowhere = gst::ElementFactory::make("fakesink")
+                .property("sync", false)
+                .property("async", false)
+                .build()?;
+            flow.branch(&tee, &nowhere)?;
+        }
         let mut gates = Vec::new();
         for (at, plan) in task.pictures.iter().enumerate() {
             let (bin, gate) = rung::rung(*plan, at, &keys, link)?;
@@ -85,11 +111,35 @@ impl Pictures {
             follows: false,
             undecoded,
             places: places.clone(),
+            video: video.clone(),
+            first: Some(Vec::new()),
         })
     }
 
-    /// Gives the picture to the decoder when there is room; one that nobody wants, or that it could not decode, goes.
+    /// Takes a picture; the first few wait until they tell the rate.
     pub(super) fn take(&mut self, frame: Frame) -> Result<(), Trouble> {
+        let Some(first) = &mut self.first else {
+            return self.decode(frame);
+        };
+        first.push(frame);
+        let is_told = match (first.first(), first.last()) {
+            (Some(begin), Some(end)) => end.dts.0 - begin.dts.0 >= RATE_FROM,
+            _ => false,
+        };
+        if is_told { self.begin() } else { Ok(()) }
+    }
+
+    fn begin(&mut self) -> Result<(), Trouble> {
+        let Some(first) = self.first.take() else {
+            return Ok(());
+        };
+        let caps = caps::of_video(&self.video, rate(&first))?;
+        self.flow.source().set_caps(Some(&caps));
+        first.into_iter().try_for_each(|frame| self.decode(frame))
+    }
+
+    /// Gives the picture to the decoder when there is room; one that nobody wants, or that it could not decode, goes.
+    fn decode(&mut self, frame: Frame) -> Result<(), Trouble> {
         let scale = Timescale::VIDEO;
         let Some(pts) = line::clock(frame.pts, scale) else {
             return Ok(());
@@ -124,7 +174,8 @@ impl Pictures {
         }
     }
 
-    pub(super) fn end(&self) -> Result<(), Trouble> {
+    pub(super) fn end(&mut self) -> Result<(), Trouble> {
+        self.begin()?;
         self.flow.end()?;
         self.stills.as_ref().map_or(Ok(()), Stills::end)
     }
@@ -146,4 +197,30 @@ pub(super) fn watch(
     probe
         .map(|_| ())
         .ok_or_else(|| Trouble::Failed("a pad that cannot be watched".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::av::{Ticks, TrackKind};
+
+    #[test]
+    fn the_first_pictures_tell_the_rate() {
+        let frames = |step: i64, count: i64| -> Vec<Frame> {
+            let frame = |at: i64| Frame {
+                track: TrackKind::Video,
+                dts: Ticks(7 + at * step),
+                pts: Ticks(7 + at * step),
+                key: true,
+                data: bytes::Bytes::from_static(b"x"),
+            };
+            (0..count).map(frame).collect()
+        };
+        assert_eq!(rate(&frames(3_000, 6)), Some((30, 1)));
+        assert_eq!(rate(&frames(1_500, 10)), Some((60, 1)));
+        assert_eq!(rate(&frames(3_600, 5)), Some((25, 1)));
+        assert_eq!(rate(&frames(3_600, 1)), None);
+        assert_eq!(rate(&frames(0, 5)), None);
+        assert_eq!(rate(&[]), None);
+    }
 }

@@ -121,9 +121,12 @@ impl Stills {
     }
 }
 
-/// One that finds the last still waiting is left out: a streaming thread must not wait.
+/// Pictures that may wait to become a poster: fewer than the source takes before it makes wait.
+const MAX_WAITING: u64 = 3;
+
+/// One that finds too many waiting is left out: a streaming thread must not wait.
 fn give(into: &gst_app::AppSrc, buffer: &gst::Buffer, pad: &gst::Pad) {
-    if into.current_level_buffers() > 0 {
+    if into.current_level_buffers() >= MAX_WAITING {
         return;
     }
     let Some(caps) = pad.current_caps() else {
