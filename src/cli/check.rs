@@ -114,7 +114,7 @@ struct Report {
     runs: usize,
     /// Files of members' media.
     media_files: usize,
-    /// What was made of recordings: WebMs, pictures.
+    /// What was made of recordings: films in the format of the web, pictures.
     recording_files: usize,
     /// Of all files that a row names.
     bytes: u64,

@@ -24,6 +24,7 @@ const ROWS: usize = 9;
 
 /// How often children are harmed in one live: twice here, ten times by `script/soak`.
 fn rounds() -> usize {
+    #[expect(clippy::disallowed_methods, reason = "a soak says how often")]
     let asked = std::env::var("LADDER_ROUNDS").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(2)
 }
