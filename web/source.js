@@ -144,10 +144,13 @@ export class Source {
     this.quality.wish = wish === 'sound' ? 'auto' : wish;
     this.quality.saver = saver;
     this.#switchTo({ alone: wish === 'sound', segments: this.#segments });
-    // What is buffered goes: who chooses wants to see it now, wherever he seeks.
     if (this.#hls && !this.#alone && this.levels().length > 0) {
       this.#fetchNow();
-      this.#hls.trigger(Hls.Events.BUFFER_FLUSHING, { startOffset: 0, endOffset: Infinity, type: null });
+      // Near to live little is buffered, and hls.js does not fetch parts again that it flushed. A replay has half a minute.
+      if (this.timeline()?.live === false) {
+        this.#hls.nextLevel = this.quality.level(this.levels(), steadyNow());
+        this.#hls.loadLevel = -1; // the next one is `Quality`'s again
+      }
     }
     this.#onchange();
   }
