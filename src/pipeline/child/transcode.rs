@@ -154,10 +154,9 @@ fn pictures(
     let upright: gst::Element = upright.upcast();
     let whole = make("tee")?;
     home.add(&[upright.clone(), whole.clone()])?;
-    // A rung's pictures are made of those of the rung before, where they are no smaller: best first, so nearly always.
-    let mut larger: Option<(VideoRung, gst::Element)> = None;
+    // Each of the whole pictures: made of the next larger rung's, 360p would cost a quarter less scaling and 3 dB.
     for (at, rung) in rungs.into_iter().enumerate() {
-        let (size, sized) = (size(rung)?, make("tee")?);
+        let size = size(rung)?;
         let bin = encoder(rung, plan.gop_frames())?;
         let outlet_of = Outlet {
             stream: number(at),
@@ -165,16 +164,8 @@ fn pictures(
             earlier: 0,
         };
         attach(&outlet(&bin)?, outlet_of, link, position);
-        home.add(&[size.clone(), sized.clone(), bin.upcast()])?;
-        let fits = |(before, _): &&(VideoRung, gst::Element)| {
-            before.width >= rung.width && before.height >= rung.height
-        };
-        let from = larger
-            .as_ref()
-            .filter(fits)
-            .map_or(&whole, |(_, sized)| sized);
-        from.link(&size)?;
-        larger = Some((rung, sized));
+        home.add(&[size.clone(), bin.upcast()])?;
+        whole.link(&size)?;
     }
     Ok(Some(upright))
 }
