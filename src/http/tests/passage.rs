@@ -175,7 +175,7 @@ async fn the_hundred_and_first_request_of_a_minute_is_refused_but_media_is_not()
     assert_eq!(house.get("/").await.status, 200);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_hour_has_a_hundred_requests_for_nobody_and_a_thousand_for_a_member() {
     let house = House::with(Config::default()).await;
     // Nobody's: a profile that needs a login. What pages poll is not counted.
@@ -186,7 +186,10 @@ async fn an_hour_has_a_hundred_requests_for_nobody_and_a_thousand_for_a_member()
             answers.push(house.get("/api/users/search/?q=a").await.status);
             assert_ne!(house.get("/api/posts/live/").await.status, 429);
         }
+        // Only for this: while time stands still, the database's would run out.
+        tokio::time::pause();
         tokio::time::advance(minute).await;
+        tokio::time::resume();
     }
     assert!(
         answers[..100].iter().all(|status| *status != 429),
