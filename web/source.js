@@ -232,8 +232,9 @@ export class Source {
     if (next >= 0) this.#hls.nextLoadLevel = next;
   }
 
-  #blame({ frag, level, details }) {
-    const failed = frag?.level ?? level;
+  /** What hls.js could not load tells that its level is dead; hls.js itself would ask `Chosen`, and so for the same again. */
+  #blame({ frag, context, details }) {
+    const failed = frag?.level ?? context?.level;
     const lacks = /^(level|frag)(Load|Parsing)(Error|TimeOut)$/.test(details ?? '');
     if (!lacks || failed === undefined || this.levels().length < 2) return;
     this.quality.failed(failed, steadyNow());

@@ -19,8 +19,9 @@ use super::limits::{Kind, Limits};
 use super::live_plan::LadderTask;
 use super::plan::{Picture, Transcode, Webm};
 use super::plugins::{Missing, Plugins};
+use super::process::Child;
 use super::report::ProbeReport;
-use super::running::{Child, Output, Running};
+use super::running::{Output, Running};
 use super::wire::{Message, Task, VERSION, Work};
 
 /// The most pictures of one call.

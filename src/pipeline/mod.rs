@@ -18,6 +18,7 @@ mod live_ladder;
 mod live_plan;
 mod plan;
 mod plugins;
+mod process;
 mod report;
 mod running;
 mod vp8;

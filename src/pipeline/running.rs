@@ -1,19 +1,13 @@
 //! One child at work: what it says, checked, until its end.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
-use tokio::net::unix::{WriteHalf, pipe};
+use tokio::net::unix::WriteHalf;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -22,6 +16,7 @@ use super::feed::Feed;
 use super::interleave::Interleave;
 use super::limits::{Kind, Limits};
 use super::plan::Picture;
+use super::process::{Child, Lines, of_status, printable, said_by};
 use super::report::ProbeReport;
 use super::vp8;
 use super::wire::{self, Ending, Message, Track, TrackCodec, Work};
@@ -34,12 +29,6 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// What is read at once.
 const READ_BYTES: usize = 64 << 10;
-/// Lines of a child that reach the log, and …
-const MAX_LINES: usize = 20;
-/// … their length, bytes. Whatever else it prints is read and thrown away …
-const MAX_LINE_BYTES: usize = 300;
-/// … up to here; then nobody reads it any more, and printing fails.
-const MAX_SAID_BYTES: usize = 4 << 20;
 /// Pictures that cannot be used, in a row, before the file counts as broken.
 const MAX_MALFORMED: u32 = 100;
 
@@ -92,35 +81,6 @@ pub struct Summary {
     pub truncated: bool,
     /// Seconds of CPU that the child took.
     pub cpu_s: f64,
-}
-
-/// A child's process and the ends of its channels.
-#[derive(Debug)]
-pub(super) struct Child {
-    process: tokio::process::Child,
-    socket: tokio::net::UnixStream,
-    said: Option<pipe::Receiver>,
-}
-
-impl Child {
-    pub(super) fn new(
-        process: tokio::process::Child,
-        socket: UnixStream,
-        said: OwnedFd,
-    ) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self {
-            process,
-            socket: tokio::net::UnixStream::from_std(socket)?,
-            said: Some(pipe::Receiver::from_owned_fd(said)?),
-        })
-    }
-
-    /// Its process group, while it has not been reaped: its number cannot be another's then.
-    fn group(&self) -> Option<Pid> {
-        let id = i32::try_from(self.process.id()?).ok()?;
-        Pid::from_raw(id)
-    }
 }
 
 /// A child at work. Ask it for the [`next`](Self::next) output until there is none; drop it to kill the child.
@@ -291,7 +251,7 @@ impl Running {
             tokio::select! {
                 biased;
                 // Before the socket: a child that only prints must not wait for us for ever.
-                read = read_said(said, &mut heard) => {
+                read = said_by(said, &mut heard) => {
                     let goes_on = matches!(read, Ok(1..)) && self.lines.take(&heard[..read.unwrap_or(0)], self.kind);
                     if !goes_on {
                         self.child.said = None;
@@ -547,49 +507,25 @@ impl Running {
 
     /// User and system time so far; of a child that has ended as long as it is not reaped.
     pub(super) fn cpu_seconds(&self) -> f64 {
-        // USER_HZ, which Linux keeps at 100 for every program.
-        const TICKS_PER_SECOND: f64 = 100.0;
-        let read = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-        let Some(stat) = self.child.process.id().and_then(read) else {
-            return self.summary.cpu_s;
-        };
-        // Behind the name, which may hold anything, utime and stime are the 12th and 13th field (proc(5): 14 and 15).
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        ticks
-            .filter_map(|ticks| ticks.parse::<f64>().ok())
-            .sum::<f64>()
-            / TICKS_PER_SECOND
+        self.child.cpu_seconds().unwrap_or(self.summary.cpu_s)
     }
 
     /// What of it lies in memory now; 0 when it is gone.
     pub(super) fn resident_bytes(&self) -> u64 {
-        let read = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).ok();
-        let status = self.child.process.id().and_then(read).unwrap_or_default();
-        // `VmRSS:     1234 kB` (proc(5)).
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kib.unwrap_or(0) * 1_024
+        self.child.resident_bytes()
     }
 
     async fn close(&mut self, outcome: &'static str) {
         if outcome != "done" {
             self.summary.cpu_s = self.cpu_seconds().max(self.summary.cpu_s);
         }
-        self.kill();
+        self.child.kill();
         // Killed with -9, so this ends at once; a process that hangs in the kernel is reaped by the runtime later.
         let reaped = timeout(END_WITHIN, self.child.process.wait()).await;
         if reaped.is_err() {
             tracing::warn!(kind = self.kind.as_str(), "a killed child does not end");
         }
         self.count(outcome);
-    }
-
-    fn kill(&self) {
-        if let Some(group) = self.child.group() {
-            // It may have ended this instant.
-            kill_process_group(group, Signal::KILL).ok();
-        }
     }
 
     fn count(&mut self, outcome: &'static str) {
@@ -611,7 +547,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.outcome.is_none() {
             self.summary.cpu_s = self.cpu_seconds();
-            self.kill();
+            self.child.kill();
             self.count("cancelled");
         }
     }
@@ -661,68 +597,10 @@ fn layout(work: &Work) -> (Vec<Stream>, Vec<RungState>) {
     }
 }
 
-fn of_status(status: ExitStatus) -> PipelineError {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => PipelineError::Killed(signal),
-        (None, code) => PipelineError::Ended(code.unwrap_or(-1)),
-    }
-}
-
 /// Gives a child some of what it is fed with; never returns for one that is not.
 async fn write_some(feed: Option<&Feed>, socket: &WriteHalf<'_>) -> io::Result<()> {
     match feed {
         Some(feed) => feed.write(socket).await,
         None => std::future::pending().await,
-    }
-}
-
-async fn read_said(said: Option<&pipe::Receiver>, into: &mut [u8]) -> io::Result<usize> {
-    let Some(said) = said else {
-        return std::future::pending().await;
-    };
-    loop {
-        said.readable().await?;
-        match said.try_read(into) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read,
-        }
-    }
-}
-
-/// A hostile text, fit for a log.
-fn printable(text: &str, most: usize) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(most)
-        .collect()
-}
-
-/// What a child prints, as far as anybody wants to read it.
-#[derive(Debug, Default)]
-struct Lines {
-    partial: Vec<u8>,
-    told: usize,
-    bytes: usize,
-}
-
-impl Lines {
-    /// False when it is enough.
-    fn take(&mut self, bytes: &[u8], kind: Kind) -> bool {
-        self.bytes += bytes.len();
-        for byte in bytes {
-            if *byte != b'\n' {
-                if self.partial.len() < MAX_LINE_BYTES {
-                    self.partial.push(*byte);
-                }
-                continue;
-            }
-            if self.told < MAX_LINES && !self.partial.is_empty() {
-                let line = printable(&String::from_utf8_lossy(&self.partial), MAX_LINE_BYTES);
-                tracing::debug!(kind = kind.as_str(), line, "a pipeline child says");
-            }
-            self.told += 1;
-            self.partial.clear();
-        }
-        self.bytes < MAX_SAID_BYTES
     }
 }
