@@ -1,5 +1,7 @@
 //! The sample tables of one track of the final `moov`, collected run by run (ISO/IEC 14496-12 8.6, 8.7).
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 
 use super::boxes::{count, full_box};
@@ -125,9 +127,13 @@ impl SampleTables {
         table(out, *b"stts", 0, &self.durations);
         if self.most_offset != 0 {
             let lower = |offset: u32| i64::from(offset) - lag;
+            let runs = match lower(self.least_offset) {
+                ..0 => with_least_early(&self.offsets, self.least_offset),
+                _ => Cow::Borrowed(&self.offsets[..]),
+            };
             full_box(out, *b"ctts", 1, 0, |out| {
-                out.put_u32(count(self.offsets.len()));
-                for (samples, offset) in &self.offsets {
+                out.put_u32(count(runs.len()));
+                for (samples, offset) in runs.iter() {
                     out.put_u32(*samples);
                     out.put_i32(i32::try_from(lower(*offset)).unwrap_or(i32::MAX));
                 }
@@ -208,4 +214,58 @@ fn push(runs: &mut Runs, value: u32) {
 
 fn ticks_u32(ticks: i64) -> u32 {
     u32::try_from(ticks.max(0)).unwrap_or(u32::MAX)
+}
+/// The runs of composition offsets, so that the least is in one before the last two: FFmpeg (libavformat/mov.c,
+/// `mov_read_ctts`) does not look at those for how much later than decoded pictures are shown, and then finds times that go
+/// back. A run may be written as several.
+fn with_least_early(runs: &[(u32, u32)], least: u32) -> Cow<'_, [(u32, u32)]> {
+    let Some(first) = runs.iter().position(|(_, offset)| *offset == least) else {
+        return Cow::Borrowed(runs);
+    };
+    let lacking = (first + 3).saturating_sub(runs.len());
+    let (samples, _) = runs[first];
+    let Some(rest) = u32::try_from(lacking)
+        .ok()
+        .and_then(|ones| samples.checked_sub(ones))
+    else {
+        return Cow::Borrowed(runs);
+    };
+    if lacking == 0 || rest == 0 {
+        return Cow::Borrowed(runs);
+    }
+    let mut split = runs.to_vec();
+    split[first].0 = rest;
+    split.splice(first..first, std::iter::repeat_n((1, least), lacking));
+    Cow::Owned(split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_offset_is_never_in_the_last_two_runs_alone() {
+        for (runs, written) in [
+            // One picture lost behind the first: ffprobe 5.1 called every time of this file invalid.
+            (
+                vec![(1, 6_000), (262, 3_000), (1, 6_000)],
+                vec![(1, 6_000), (1, 3_000), (261, 3_000), (1, 6_000)],
+            ),
+            (
+                vec![(1, 6_000), (9, 3_000)],
+                vec![(1, 6_000), (1, 3_000), (1, 3_000), (7, 3_000)],
+            ),
+            (
+                vec![(1, 6_000), (2, 3_000), (1, 9_000), (1, 6_000)],
+                vec![(1, 6_000), (2, 3_000), (1, 9_000), (1, 6_000)],
+            ),
+            // Too few to be taken apart.
+            (
+                vec![(5, 6_000), (1, 3_000), (1, 6_000)],
+                vec![(5, 6_000), (1, 3_000), (1, 6_000)],
+            ),
+        ] {
+            assert_eq!(with_least_early(&runs, 3_000)[..], written[..]);
+        }
+    }
 }

@@ -385,7 +385,11 @@ async fn every_container_with_every_codec_becomes_h264() {
             "mov",
             "-c:v prores_ks -profile:v 1 -c:a pcm_s16le",
         ),
-        row("h264 and aac in matroska", "mkv", "-c copy"),
+        row(
+            "h264 and aac in matroska",
+            "mkv",
+            "-c:v libx264 -preset ultrafast -bf 0 -c:a copy",
+        ),
         row(
             "hevc and flac in matroska",
             "mkv",

@@ -31,7 +31,8 @@ pub(super) fn pictures(
     let sink = outlet(&still)?;
     let pixels = i32::try_from(width).unwrap_or(i32::MAX);
     let size = gst::Caps::builder("video/x-raw")
-        .field("width", pixels)
+        // No picture gets wider than it is.
+        .field("width", gst::IntRange::new(16, pixels))
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build();
     named(&still, "size")?.set_property("caps", size);
