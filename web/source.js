@@ -235,7 +235,7 @@ export class Source {
   /** What hls.js could not load tells that its level is dead; hls.js itself would ask `Chosen`, and so for the same again. */
   #blame({ frag, context, details }) {
     const failed = frag?.level ?? context?.level;
-    const lacks = /^(level|frag)(Load|Parsing)(Error|TimeOut)$/.test(details ?? '');
+    const lacks = /^(level|frag)(Load|Parsing)(Error|TimeOut)$|^fragGap$/.test(details ?? ''); // a rung's gap, another may have
     if (!lacks || failed === undefined || this.levels().length < 2) return;
     this.quality.failed(failed, steadyNow());
     this.#fetchNow();

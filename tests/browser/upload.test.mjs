@@ -17,7 +17,7 @@ import { lastNumber, numberAt, observe } from './support/watch.mjs';
 const SECONDS = 6;
 const LOOK_AT = [0.5, 1.7, 2.9, 4.1, 5.3];
 
-// By name: the container, and ffmpeg's arguments.
+// By name: the container, ffmpeg's arguments, and those of a step before.
 const FILES = {
   'H.264 and AAC': ['mp4', '-c copy'],
   'no sound': ['mp4', '-c copy -an'],
@@ -33,7 +33,8 @@ const FILES = {
   'AV1 and Opus': ['webm', '-c:v libaom-av1 -usage realtime -cpu-used 8 -b:v 1M -c:a libopus'],
   'HEVC in Matroska': ['mkv', '-c:v libx265 -preset ultrafast -x265-params log-level=error -c:a flac'],
   // Stored on its side: a player turns it by 90° with the clock.
-  'turned': ['mp4', '-vf transpose=cclock -c:v libx264 -preset ultrafast -g 60 -metadata:s:v rotate=270 -c:a copy'],
+  // ffmpeg 5.1 says so only of what it copies.
+  'turned': ['mp4', '-c copy -metadata:s:v rotate=270', '-vf transpose=cclock -c:v libx264 -preset ultrafast -g 60 -c:a copy'],
   'a variable rate': ['mp4',
     "-vf select=lt(mod(n\\,7)\\,5)+eq(mod(n\\,3)\\,0) -fps_mode vfr -c:v libx264 -preset ultrafast -g 60 -c:a copy"],
   'interlaced': ['mp4', '-vf setfield=tff -c:v libx264 -preset ultrafast -flags +ilme+ildct -c:a copy'],
@@ -55,11 +56,14 @@ before(async () => {
   clip = await barClip(SECONDS);
   griot = await startGriot({ GRIOT_MEDIA_MATROSKA: 'on' });
   await griot.logIn();
-  for (const [name, [container, encode]] of Object.entries(FILES)) {
+  for (const [name, [container, encode, earlier]] of Object.entries(FILES)) {
     const path = join(tmpdir(), `griot-upload-${process.pid}-${name.replaceAll(/\W/g, '')}.${container}`);
-    execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', clip, ...encode.split(' '), path]);
+    const prepared = earlier === undefined ? clip : `${path}.${container}`;
+    if (earlier !== undefined) execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', clip, ...earlier.split(' '), prepared]);
+    execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', prepared, ...encode.split(' '), path]);
     sent.set(name, await griot.sendMedia(await readFile(path)));
     await rm(path);
+    if (prepared !== clip) await rm(prepared);
   }
   browser = await launch();
   stock = await serveStockPage();
