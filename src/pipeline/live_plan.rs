@@ -141,8 +141,8 @@ impl LadderTask {
     }
 }
 
-/// Cores that the plan takes while its live runs at `frame_rate` pictures a second, on a machine like the one of the
-/// bench (`script/bench-ladder`): good for a decision whether a ladder fits, not for accounts.
+/// Cores that the plan takes while its live runs at `frame_rate` pictures a second, estimated and not measured by a
+/// bench yet: good for a decision whether a ladder fits, not for accounts.
 #[must_use]
 pub fn cost_cores(plan: &LivePlan, frame_rate: f64) -> f64 {
     // Without a rung only key frames are decoded, for the stills.
