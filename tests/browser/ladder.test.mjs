@@ -45,12 +45,12 @@ after(async () => {
 /** A live with an encoder, and all of its rungs. */
 async function laddered(title) {
   const live = await griot.startLive(title);
-  const encoder = publish(clip, live.rtmp_url);
+  publish(clip, live.rtmp_url);
   await until('every rung to be live', 30, async () => {
     const { renditions } = await griot.view(live);
     return renditions.length === 4 && renditions.every(({ state }) => state === 'live');
   });
-  return { live, encoder };
+  return live;
 }
 
 /** griot's page of a live; `height`: what its viewer has chosen before, or null. */
@@ -105,7 +105,7 @@ async function children() {
 }
 
 test('a link that becomes weak and strong again changes the quality and nothing else', async (t) => {
-  const { live } = await laddered('Par monts et par vaux');
+  const live = await laddered('Par monts et par vaux');
   const page = await watching(live);
   await pause(6);
   await throttle(page, 420); // 180p takes some 250 with its sound and 60 of playlists, 270p more than 500
@@ -136,7 +136,7 @@ async function openWith(page, height) {
 }
 
 test('sound alone goes on where the picture was left, and the picture where the sound was', async () => {
-  const { live } = await laddered('Sans image');
+  const live = await laddered('Sans image');
   const page = await watching(live);
   await choose(page, 'sound');
   await until('sound alone', 20, async () => (await shown(page)) === 'Sound');
@@ -147,7 +147,7 @@ test('sound alone goes on where the picture was left, and the picture where the 
 });
 
 test('who watches a rung that dies goes on with another at once, and returns', async (t) => {
-  const { live } = await laddered('Coupure');
+  const live = await laddered('Coupure');
   const page = await watching(live, 270);
   await pause(5);
   const [child] = await children();

@@ -22,7 +22,7 @@ const CLIP_S: u32 = 20;
 const BITS: usize = 16;
 const ROWS: usize = 9;
 
-/// How often children are harmed in one live: twice here, ten times by `script/soak`.
+/// How often children are harmed in one live: twice, or as often as `LADDER_ROUNDS` says.
 fn rounds() -> usize {
     #[expect(clippy::disallowed_methods, reason = "a soak says how often")]
     let asked = std::env::var("LADDER_ROUNDS").ok();
