@@ -2,12 +2,14 @@
 //!
 //! GStreamer's own scaler either looks at two samples whatever the ratio (`bilinear`), so that fine detail aliases and
 //! the encoder spends twice the bytes and a third more time on it, or takes six times the CPU of FFmpeg's (`bilinear2`).
-//! This one needs no instruction that a processor may lack: rows are blended by loops that compilers make vectors of,
-//! columns by four products in one multiplication.
 //!
-//! Weights are 256ths and add up to 256, so a weighted sum of bytes is below 2^16 wherever one stops adding. Therefore,
-//! with 16-bit digits, `(a3 a2 a1 a0) × (w0 w1 w2 w3)` has `a0·w0 + a1·w1 + a2·w2 + a3·w3` for the highest digit of its
-//! lower half, and nothing was carried into it.
+//! Everything here is a loop over neighbours that share a weight, of which compilers make vectors. Samples that lie side by
+//! side have a weight each, but those that stand one below the other share theirs: so some rows are blended as they lie,
+//! turned on their side, blended, and turned back. That needs no unsafe code and no instruction that a processor may lack.
+//!
+//! Weights are 256ths and add up to 256, so a weighted sum of bytes fits 16 bits wherever one stops adding.
+
+use wide::u8x16;
 
 /// Weights add up to this.
 const ONE: u64 = 256;
@@ -15,30 +17,35 @@ const ONE: u64 = 256;
 const HALF: u16 = 128;
 /// Samples of a row that are blended together.
 const LANES: usize = 32;
-/// Digits of a multiplication.
-const DIGITS: usize = 4;
+/// Rows that are turned together.
+const BAND: usize = 16;
+
+/// Samples that stand one below the other.
+type Column = [u8; BAND];
 
 /// Makes planes of one size into planes of another.
 #[derive(Debug)]
 pub struct Scale {
     rows: Vec<Window>,
     columns: Columns,
-    /// One blended row of the source, 16 bits a sample.
-    row: Vec<u16>,
     width: usize,
+    /// Blended rows of the source, the same on their side, and what becomes of them.
+    band: Vec<u8>,
+    standing: Vec<Column>,
+    joined: Vec<Column>,
 }
 
 impl Scale {
     /// From so many columns and rows to so many; none of them 0.
     #[must_use]
     pub fn new(from: (usize, usize), to: (usize, usize)) -> Self {
-        let columns = Columns::new(from.0, to.0);
-        let samples = from.0.next_multiple_of(LANES).max(columns.digits());
         Self {
             rows: windows(from.1, to.1),
-            columns,
-            row: vec![0; samples],
+            columns: Columns::new(from.0, to.0),
             width: from.0,
+            band: vec![0; from.0 * BAND],
+            standing: vec![[0; BAND]; from.0],
+            joined: vec![[0; BAND]; to.0],
         }
     }
 
@@ -47,15 +54,14 @@ impl Scale {
     /// # Panics
     /// When a plane is too short for its size: whoever calls has promised it.
     pub fn run(&mut self, plane: &[u8], stride: usize, into: &mut [u8], into_stride: usize) {
-        for (window, out) in self.rows.iter().zip(into.chunks_mut(into_stride)) {
-            blend(
-                window,
-                &plane[window.start * stride..],
-                stride,
-                self.width,
-                &mut self.row,
-            );
-            self.columns.run(&self.row, out);
+        let bands = into.chunks_mut(into_stride * BAND);
+        for (windows, into) in self.rows.chunks(BAND).zip(bands) {
+            for (window, row) in windows.iter().zip(self.band.chunks_exact_mut(self.width)) {
+                blend(window, &plane[window.start * stride..], stride, row);
+            }
+            stand(&self.band, self.width, &mut self.standing);
+            self.columns.run(&self.standing, &mut self.joined);
+            lie(&self.joined, into, into_stride, windows.len());
         }
     }
 }
@@ -107,8 +113,8 @@ fn rounded(shares: &[u64]) -> Vec<u16> {
 }
 
 /// One row out of those of a window, whose first begins `plane`.
-fn blend(window: &Window, plane: &[u8], stride: usize, width: usize, out: &mut [u16]) {
-    let whole = width - width % LANES;
+fn blend(window: &Window, plane: &[u8], stride: usize, out: &mut [u8]) {
+    let whole = out.len() - out.len() % LANES;
     for (at, out) in out[..whole].chunks_exact_mut(LANES).enumerate() {
         let mut sums = [HALF; LANES];
         for (row, weight) in window.weights.iter().enumerate() {
@@ -118,98 +124,121 @@ fn blend(window: &Window, plane: &[u8], stride: usize, width: usize, out: &mut [
             }
         }
         for (out, sum) in out.iter_mut().zip(sums) {
-            *out = sum >> 8;
+            *out = whole_of(sum);
         }
     }
-    for (at, out) in out.iter_mut().enumerate().take(width).skip(whole) {
+    for (at, out) in out.iter_mut().enumerate().skip(whole) {
         let samples = plane[at..].iter().step_by(stride);
         let products = samples
             .zip(&window.weights)
             .map(|(sample, weight)| u16::from(*sample) * weight);
-        *out = (HALF + products.sum::<u16>()) >> 8;
+        *out = whole_of(HALF + products.sum::<u16>());
     }
 }
 
-/// The windows of a row's samples, each as a run of multiplications.
+/// What is whole of so many 256ths.
+#[inline]
+fn whole_of(sum: u16) -> u8 {
+    sum.to_be_bytes()[0]
+}
+
+/// The windows of a row's samples, all equally wide.
 #[derive(Debug)]
 struct Columns {
     starts: Vec<usize>,
-    /// `products` for each sample; the first weight is the highest digit.
-    factors: Vec<u64>,
-    products: usize,
+    /// `width` for each sample.
+    weights: Vec<u16>,
+    width: usize,
 }
 
 impl Columns {
     fn new(from: usize, to: usize) -> Self {
         let windows = windows(from, to);
-        let widest = windows
-            .iter()
-            .map(|window| window.weights.len())
-            .max()
-            .unwrap_or(1);
-        let products = widest.div_ceil(DIGITS);
+        let widths = windows.iter().map(|window| window.weights.len());
+        let width = widths.max().unwrap_or(1);
         let mut columns = Self {
             starts: Vec::new(),
-            factors: Vec::new(),
-            products,
+            weights: Vec::new(),
+            width,
         };
         for window in windows {
-            // All windows are equally wide; one at the end begins earlier, its first weights are 0.
-            let start = window.start.min(from.saturating_sub(columns.digits()));
-            let mut weights = vec![0; columns.digits()];
+            // One at the end begins earlier, its first weights are 0.
+            let start = window.start.min(from - width);
+            let mut weights = vec![0; width];
             weights[window.start - start..][..window.weights.len()]
                 .copy_from_slice(&window.weights);
             columns.starts.push(start);
-            let digits = weights
-                .chunks_exact(DIGITS)
-                .map(|four| number([four[3], four[2], four[1], four[0]]));
-            columns.factors.extend(digits);
+            columns.weights.extend(weights);
         }
         columns
     }
 
-    fn digits(&self) -> usize {
-        self.products * DIGITS
-    }
-
-    fn run(&self, row: &[u16], out: &mut [u8]) {
-        // To half the size and less far one takes one product or two: then the compiler knows how many.
-        match self.products {
-            1 => self.of::<1>(row, out),
-            2 => self.of::<2>(row, out),
-            products => {
-                let samples = out.iter_mut().zip(&self.starts);
-                for ((out, start), factors) in samples.zip(self.factors.chunks_exact(products)) {
-                    *out = join(&row[*start..][..DIGITS * products], factors);
+    fn run(&self, from: &[Column], to: &mut [Column]) {
+        let windows = self.starts.iter().zip(self.weights.chunks_exact(self.width));
+        for (out, (start, weights)) in to.iter_mut().zip(windows) {
+            let mut sums = [HALF; BAND];
+            for (column, weight) in from[*start..][..weights.len()].iter().zip(weights) {
+                for (sum, sample) in sums.iter_mut().zip(column) {
+                    *sum += u16::from(*sample) * weight;
                 }
             }
-        }
-    }
-
-    fn of<const PRODUCTS: usize>(&self, row: &[u16], out: &mut [u8]) {
-        let samples = out.iter_mut().zip(&self.starts);
-        for ((out, start), factors) in samples.zip(self.factors.chunks_exact(PRODUCTS)) {
-            *out = join(&row[*start..][..DIGITS * PRODUCTS], &factors[..PRODUCTS]);
+            *out = sums.map(whole_of);
         }
     }
 }
 
-/// The weighted sum of neighbours, rounded.
-#[inline]
-fn join(samples: &[u16], factors: &[u64]) -> u8 {
-    let rounding = u64::from(HALF) << 48;
-    let products = samples.chunks_exact(DIGITS).zip(factors);
-    let sum = products.fold(rounding, |sum, (four, factor)| {
-        sum.wrapping_add(number([four[0], four[1], four[2], four[3]]).wrapping_mul(*factor))
-    });
-    sum.to_be_bytes()[0]
+/// Rows, `width` samples each, as columns. What lies beside the last whole block is taken one by one.
+fn stand(rows: &[u8], width: usize, columns: &mut [Column]) {
+    let whole = width - width % BAND;
+    for (block, columns) in columns[..whole].chunks_exact_mut(BAND).enumerate() {
+        let lying = std::array::from_fn(|row| sixteen(&rows[row * width + block * BAND..]));
+        for (column, samples) in columns.iter_mut().zip(turned(lying)) {
+            *column = samples.to_array();
+        }
+    }
+    for (at, column) in columns.iter_mut().enumerate().skip(whole) {
+        *column = std::array::from_fn(|row| rows[row * width + at]);
+    }
 }
 
-/// The number with these digits, the lowest first.
+/// Columns as `count` rows again.
+fn lie(columns: &[Column], out: &mut [u8], stride: usize, count: usize) {
+    let whole = columns.len() - columns.len() % BAND;
+    for (block, columns) in columns[..whole].chunks_exact(BAND).enumerate() {
+        let lying = turned(std::array::from_fn(|at| u8x16::new(columns[at])));
+        for (row, samples) in lying.iter().enumerate().take(count) {
+            let place = row * stride + block * BAND;
+            out[place..place + BAND].copy_from_slice(&samples.to_array());
+        }
+    }
+    for (at, column) in columns.iter().enumerate().skip(whole) {
+        for (row, sample) in column.iter().enumerate().take(count) {
+            out[row * stride + at] = *sample;
+        }
+    }
+}
+
 #[inline]
-fn number(digits: [u16; DIGITS]) -> u64 {
-    let [a, b, c, d] = digits.map(u64::from);
-    a | b << 16 | c << 32 | d << 48
+fn sixteen(line: &[u8]) -> u8x16 {
+    let mut samples = [0; BAND];
+    samples.copy_from_slice(&line[..BAND]);
+    u8x16::new(samples)
+}
+
+/// A block on its side. Four bits say the row of a sample, four its column. To deal the lower half of the rows into the
+/// upper, like cards, moves the first of those eight bits behind the others; after four times rows are columns.
+#[inline]
+fn turned(mut block: [u8x16; BAND]) -> [u8x16; BAND] {
+    for _ in 0..4 {
+        block = std::array::from_fn(|at| {
+            let (one, other) = (block[at / 2], block[at / 2 + BAND / 2]);
+            match at % 2 {
+                0 => u8x16::unpack_low(one, other),
+                _ => u8x16::unpack_high(one, other),
+            }
+        });
+    }
+    block
 }
 
 #[cfg(test)]
