@@ -2,6 +2,8 @@
 
 use gstreamer as gst;
 
+use gst::prelude::*;
+
 /// A codec as a pad of a demuxer tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Codec {
@@ -26,8 +28,9 @@ impl Codec {
         })
     }
 
-    /// The decoder to use; `Ok(None)` for what needs none, an error when none of its decoders is there.
-    pub(super) fn decoder(&self) -> Result<Option<gst::Element>, ()> {
+    /// The decoder to use, with at most so many threads; `Ok(None)` for what needs none, an error when none of its decoders
+    /// is there.
+    pub(super) fn decoder(&self, threads: u32) -> Result<Option<gst::Element>, ()> {
         if self.decoders.is_empty() {
             return Ok(None);
         }
@@ -35,7 +38,11 @@ impl Codec {
             .decoders
             .iter()
             .find_map(|name| gst::ElementFactory::make(name).build().ok());
-        made.map(Some).ok_or(())
+        let decoder = made.ok_or(())?;
+        if decoder.has_property("max-threads") {
+            decoder.set_property("max-threads", i32::try_from(threads).unwrap_or(i32::MAX));
+        }
+        Ok(Some(decoder))
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn pictures(
         if role == Role::Audio {
             return Ok(());
         }
-        let Ok(decoder) = codec.decoder() else {
+        let Ok(decoder) = codec.decoder(1) else {
             let codec = codec.name.clone();
             return Err(Trouble::Refused(Refusal::Codec { codec }));
         };

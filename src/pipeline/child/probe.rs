@@ -375,7 +375,8 @@ fn decode_some(
     let (elements, done) = (home.clone(), Arc::clone(&progress));
     let (of_pads, at) = (counts.clone(), position.clone());
     let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
-        let Ok(decoder) = codec.decoder() else {
+        // Somebody waits for the verdict: as many threads as the decoder wants.
+        let Ok(decoder) = codec.decoder(0) else {
             let missing = match role {
                 Role::Video => &done.no_video_decoder,
                 Role::Audio => &done.no_audio_decoder,

@@ -35,7 +35,8 @@ pub(super) fn webm(file: File, plan: Webm, link: &Link) -> Result<Ending, Troubl
     let position = Position::default();
     let (of_pads, out, at) = (home.clone(), link.clone(), position.clone());
     let connect = move |role: Role, pad: &gst::Pad, codec: &Codec| {
-        let Ok(decoder) = codec.decoder() else {
+        // Nobody waits: more threads would only take more memory.
+        let Ok(decoder) = codec.decoder(1) else {
             let codec = codec.name.clone();
             return Err(Trouble::Refused(Refusal::Codec { codec }));
         };
@@ -53,13 +54,7 @@ pub(super) fn webm(file: File, plan: Webm, link: &Link) -> Result<Ending, Troubl
         if let Some(parser) = codec.parser {
             chain.push(make(parser)?);
         }
-        if let Some(decoder) = decoder {
-            // Nobody waits: more threads would only take more memory.
-            if decoder.has_property("max-threads") {
-                decoder.set_property("max-threads", 1i32);
-            }
-            chain.push(decoder);
-        }
+        chain.extend(decoder);
         chain.push(tail.upcast());
         of_pads.add_behind(pad, &chain)
     };
