@@ -79,7 +79,7 @@ export class Source {
     const on = (name, listener) => video.addEventListener(name, listener, { signal: this.#events.signal });
     on('playing', () => this.#flowing());
     on('waiting', () => { if (this.#played && !video.seeking) this.#stalledAt ??= steadyNow(); });
-    on('seeking', () => { this.#stalledAt = null; this.over = false; });
+    on('seeking', () => { this.#stalledAt = null; this.over = false; this.#makeWhole(); });
     on('ended', () => this.#finish());
     if (Hls.isSupported()) {
       this.#open(-1);
@@ -168,6 +168,18 @@ export class Source {
     this.#partTarget = null;
     this.#open(position);
     if (plays) this.#video.addEventListener('loadedmetadata', () => { this.#video.play().catch(() => this.#onchange()); }, { once: true, signal: this.#events.signal });
+  }
+
+  /**
+   * Of the segment in which a live was joined only the later parts are buffered. hls.js takes what lies before them for a
+   * hole to be stepped over, and does not fetch it: who seeks there while paused would wait for ever.
+   */
+  #makeWhole() {
+    const time = this.#video.currentTime;
+    const segment = this.#hls?.latestLevelDetails?.fragments.find(({ start, end }) => start <= time && time < end);
+    if (!segment || bufferedEnd(this.#video, time) !== null) return;
+    const rest = { startOffset: segment.start, endOffset: segment.end, type: null };
+    this.#hls.trigger(Hls.Events.BUFFER_FLUSHING, rest);
   }
 
   /** Goes to media time `time`; near the live edge that means the live edge. */

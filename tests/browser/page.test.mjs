@@ -198,6 +198,31 @@ test('who looks back in a live comes back to it by one button', async () => {
   await page.context().close();
 });
 
+test('who pauses and seeks to just before the place where he joined gets that picture', async () => {
+  const live = await griot.startLive('Juste avant');
+  const encoder = publish(clip, live.rtmp_url);
+  await until('the live to begin', 15, async () => (await griot.view(live)).status === 'live');
+  await pause(9);
+  // GOPs of two seconds in segments of four: he joins where the second one begins, or is sent back into the first.
+  const page = await visit(`/watch/${live.live_id}`);
+  await observe(page);
+  await until('a picture', 20, async () => (await lastNumber(page)) !== null);
+  await pause(5);
+  const { pictures, ranges } = await read(page);
+  const offsets = pictures.map(({ n, t }) => n - Math.round(t * FPS)).sort((one, other) => one - other);
+  const offset = offsets[Math.floor(offsets.length / 2)]; // the canvas is a picture late now and then
+  for (const before of [0.3, 1.2]) {
+    const time = ranges[0][0] - before;
+    const expected = Math.floor(time * FPS + 0.01) + offset;
+    const number = await numberAt(page, time);
+    assert.ok(Math.abs(number - expected) <= 1, `${number} and not ${expected} at ${time} s, joined at ${ranges[0][0]}`);
+  }
+  await griot.stopLive(live);
+  await encoder.kill();
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 test('the owner logs in, starts a live, sees it, and stops it', async () => {
   const page = await visit('/studio', { viewport: { width: 1280, height: 960 } });
   await page.waitForURL('**/login?next=/studio');
