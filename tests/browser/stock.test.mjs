@@ -111,6 +111,16 @@ test('45 s play evenly, and the same address is an exactly seekable replay after
   await page.close();
 });
 
+/**
+ * The buffer has no hole but one: where a session ends at `join`, for an encoder's last sound may end some frames of AAC
+ * before its last picture, and nobody has what it did not send. It is no longer than what hls.js steps over (`maxBufferHole`).
+ */
+function assertWhole(ranges, join) {
+  const holes = ranges.slice(1).map(([start], index) => [ranges[index][1], start]);
+  const strange = holes.filter(([from, to]) => to - from > 0.1 || to < join - 0.1 || from > join + 0.1);
+  assert.deepEqual(strange, [], `holes in the buffer, the session ends at ${join}: ${JSON.stringify(ranges)}`);
+}
+
 /** Plays, ends the encoder by `end`, lets `away` seconds pass, goes on publishing at the clip's second `from`. */
 async function comesBack(t, { title, end, away }) {
   const { live, encoder, page, playlists } = await playing(title);
@@ -132,8 +142,8 @@ async function comesBack(t, { title, end, away }) {
   assertEven(verdict, seen.pictures.length, 1);
   const [[last, next]] = verdict.jumps;
   assert.ok(last.n < from * FPS && next.n >= from * FPS, `the jump is between the sessions: ${last.n} → ${next.n}`);
-  assert.equal(next.n, from * FPS, 'the new session is seen from its first picture');
-  assert.equal(seen.ranges.length, 1, `holes in the buffer: ${JSON.stringify(seen.ranges)}`);
+  assert.ok(next.n - from * FPS <= 2, `the new session is seen from its ${next.n - from * FPS + 1}th picture`);
+  assertWhole(seen.ranges, last.t);
   assert.equal(seen.sources, before.sources, 'the <video> got another source');
   assert.equal(playlists.length, 1, 'the player was opened once');
   const view = await griot.view(live);
