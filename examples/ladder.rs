@@ -335,7 +335,7 @@ impl Measure {
                 };
                 measure.note(made, &nobody);
                 outputs += 1;
-                if outputs % 64 == 0 {
+                if outputs.is_multiple_of(64) {
                     measure.look(&output);
                 }
             }

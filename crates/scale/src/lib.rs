@@ -174,7 +174,10 @@ impl Columns {
     }
 
     fn run(&self, from: &[Column], to: &mut [Column]) {
-        let windows = self.starts.iter().zip(self.weights.chunks_exact(self.width));
+        let windows = self
+            .starts
+            .iter()
+            .zip(self.weights.chunks_exact(self.width));
         for (out, (start, weights)) in to.iter_mut().zip(windows) {
             let mut sums = [HALF; BAND];
             for (column, weight) in from[*start..][..weights.len()].iter().zip(weights) {

@@ -188,7 +188,8 @@ fn size(rung: VideoRung) -> Result<gst::Element, Trouble> {
 /// a tenth less time and some CPU than the many that each would take for itself.
 fn threads(plan: &Transcode) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let beside = plan.rungs.iter().filter(|rung| rung.video.is_some()).count() + 1;
+    let pictures = plan.rungs.iter().filter(|rung| rung.video.is_some());
+    let beside = pictures.count() + 1;
     u32::try_from(cores / beside).unwrap_or(1).max(1)
 }
 
