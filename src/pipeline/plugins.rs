@@ -113,7 +113,7 @@ pub(super) const ELEMENTS: &[Element] = &[
     need("avdec_mp3", "libav", LIBAV),
     need("avdec_ac3", "libav", LIBAV),
     need("avdec_eac3", "libav", LIBAV),
-    need("avdec_flac", "libav", LIBAV),
+    need("flacdec", "flac", GOOD),
     need("avdec_alac", "libav", LIBAV),
     need("avdec_amrnb", "libav", LIBAV),
     need("avdec_amrwb", "libav", LIBAV),

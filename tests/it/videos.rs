@@ -391,9 +391,9 @@ async fn every_container_with_every_codec_becomes_h264() {
             "-c:v libx264 -preset ultrafast -bf 0 -c:a copy",
         ),
         row(
-            "hevc and opus in matroska",
+            "hevc and flac in matroska",
             "mkv",
-            "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=0 -c:a libopus",
+            "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=0 -c:a flac",
         ),
     ];
     all_play(&house, &rows).await;

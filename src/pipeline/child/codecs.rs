@@ -91,7 +91,8 @@ pub(super) fn audio(caps: &gst::StructureRef) -> Option<Codec> {
         "audio/x-vorbis" => Codec::new("vorbis", None, &["vorbisdec"]),
         "audio/x-ac3" => Codec::new("ac3", Some("ac3parse"), &["avdec_ac3"]),
         "audio/x-eac3" => Codec::new("eac3", Some("ac3parse"), &["avdec_eac3"]),
-        "audio/x-flac" => Codec::new("flac", Some("flacparse"), &["avdec_flac"]),
+        // Of libav's, 1.22 gives each block the time of the one before: it counts the header that the parser sends ahead.
+        "audio/x-flac" => Codec::new("flac", Some("flacparse"), &["flacdec"]),
         "audio/x-alac" => Codec::new("alac", None, &["avdec_alac"]),
         "audio/AMR" => Codec::new("amr_nb", Some("amrparse"), &["avdec_amrnb"]),
         "audio/AMR-WB" => Codec::new("amr_wb", Some("amrparse"), &["avdec_amrwb"]),

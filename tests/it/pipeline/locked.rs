@@ -402,10 +402,10 @@ async fn a_child_that_allocates_beyond_its_limit_gets_no_more_and_nobody_else_is
         .expect("a child");
     let (ended, usual) = to_the_end(&mut running).await;
     ended.expect("a small film");
-    // A picture of 4096 × 2304 has 14 MB; a decoder and what is behind it hold a dozen.
+    // A picture of 8192 × 4320 has 53 MB, and even a decoder of one thread holds more than one.
     let limit = usual + (64 << 20);
     let bench = Bench::with(|config| config.memory_bytes = Some(limit));
-    let large = bench.film_of("large.mp4", "testsrc2=s=4096x2304:r=25:d=2", PLAIN);
+    let large = bench.film_of("large.mp4", "testsrc2=s=8192x4320:r=25:d=0.4", PLAIN);
     let mut running = bench
         .host
         .transcode(open(&large), small_rung(2))
