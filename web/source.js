@@ -175,9 +175,10 @@ export class Source {
    * hole to be stepped over, and does not fetch it: who seeks there while paused would wait for ever.
    */
   #makeWhole() {
-    const time = this.#video.currentTime;
+    const { buffered, currentTime: time } = this.#video;
     const segment = this.#hls?.latestLevelDetails?.fragments.find(({ start, end }) => start <= time && time < end);
-    if (!segment || bufferedEnd(this.#video, time) !== null) return;
+    const ranges = Array.from({ length: buffered.length }, (_, index) => [buffered.start(index), buffered.end(index)]);
+    if (!segment || ranges.some(([start, end]) => start <= time && time < end)) return;
     const rest = { startOffset: segment.start, endOffset: segment.end, type: null };
     this.#hls.trigger(Hls.Events.BUFFER_FLUSHING, rest);
   }
