@@ -388,12 +388,12 @@ async fn every_container_with_every_codec_becomes_h264() {
         row(
             "h264 and aac in matroska",
             "mkv",
-            "-c:v libx264 -preset ultrafast -bf 0 -c:a copy",
+            "-c:v libx264 -preset ultrafast -bf 2 -c:a copy",
         ),
         row(
             "hevc and flac in matroska",
             "mkv",
-            "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=0 -c:a flac",
+            "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=3 -c:a flac",
         ),
     ];
     all_play(&house, &rows).await;

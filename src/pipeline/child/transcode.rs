@@ -122,6 +122,28 @@ fn number(stream: usize) -> u8 {
     u8::try_from(stream).unwrap_or(u8::MAX)
 }
 
+/// Where the first picture comes later, `videorate` shows it from the beginning on. But where it comes less than a picture's
+/// time later, 1.22 hands it out there and then goes back to the beginning: all others would be up to two pictures late.
+fn begin_with_the_first_picture(rate: &gst::Element, frame: gst::ClockTime) {
+    let Some(input) = rate.static_pad("sink") else {
+        return;
+    };
+    let rate = rate.downgrade();
+    input.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        let begin = segment.and_then(|event| {
+            let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
+            segment.to_running_time(info.buffer()?.pts()?)
+        });
+        if begin.is_some_and(|begin| begin < frame)
+            && let Some(rate) = rate.upgrade()
+        {
+            rate.set_property("skip-to-first", true);
+        }
+        gst::PadProbeReturn::Remove
+    });
+}
+
 /// Everything behind the picture's decoder; `None` when no rung wants pictures.
 fn pictures(
     plan: &Transcode,
@@ -151,6 +173,11 @@ fn pictures(
         )
         .build();
     named(&upright, "steady")?.set_property("caps", steady);
+    // A deinterlacer's first pictures come late by themselves, which the way back to the beginning makes up for.
+    if !plan.deinterlace {
+        let frame = gst::ClockTime::SECOND.mul_div_ceil(u64::from(seconds), u64::from(frames));
+        begin_with_the_first_picture(&named(&upright, "rate")?, frame.unwrap_or_default());
+    }
     let upright: gst::Element = upright.upcast();
     let whole = make("tee")?;
     home.add(&[upright.clone(), whole.clone()])?;
