@@ -529,7 +529,12 @@ impl Assembly {
 
     /// Closes the open part at `end`: its pictures, and the sound that has come and belongs to it.
     fn close_part(&mut self, end: i64, out: &mut Vec<Packed>) {
-        let until = self.to_audio(end + self.lag);
+        self.close_part_with_sound(end, end + self.lag, out);
+    }
+
+    /// The same with the sound that begins before `until`.
+    fn close_part_with_sound(&mut self, end: i64, until: i64, out: &mut Vec<Packed>) {
+        let until = self.to_audio(until);
         let mut sounds = Vec::new();
         if let Some(sound) = &mut self.sound {
             if self.has_video && sound.is_missing(until) {
@@ -592,13 +597,21 @@ impl Assembly {
             self.stretch_to_sound();
         }
         if !self.pictures.is_empty() {
-            // Sound that begins beside a later decoding time would need a part of its own, and leave this one too short.
-            let beside = (self.sound_end() - self.lag).min(self.line + self.length.natural);
-            let end = match self.segment.must_end_before(beside) {
-                true => self.open_end(),
-                false => self.open_end().max(beside),
+            // hls.js (1.7.4) takes a place behind the playlist's end, where a player waits that has played all, for one that has
+            // left the playlist, and seeks back from it: so the session's last part lasts as long as what it shows, if it can.
+            let shown = self.picture_end.max(self.sound_end());
+            let full = self.line + self.length.natural;
+            let end = if shown - self.line <= self.length.limit {
+                shown
+            } else {
+                full
             };
-            self.close_part(end, out);
+            let end = match self.segment.must_end_before(end) {
+                true => self.open_end(),
+                false => self.open_end().max(end),
+            };
+            // What sounds behind it gets a part of its own.
+            self.close_part_with_sound(end, end, out);
         }
         let one_part = self.to_audio(self.length.natural);
         loop {
@@ -608,7 +621,7 @@ impl Assembly {
             let Some(front) = sound.queue().front() else {
                 break;
             };
-            if self.has_video && sound_end - self.lag > natural {
+            if self.has_video && sound_end > natural {
                 // By time, as beside pictures: whole frames might make a part that others follow too short.
                 self.close_carried(natural, out);
                 continue;
@@ -627,7 +640,7 @@ impl Assembly {
             let frame = Ticks(last.samples)
                 .rescale(self.audio_rate, Timescale::VIDEO)
                 .0;
-            let end = (sound_end - self.lag)
+            let end = sound_end
                 .min(self.line + self.length.limit)
                 .max(self.line + frame.clamp(1, self.length.limit));
             if self.segment.must_end_before(end) {
