@@ -192,7 +192,10 @@ impl State {
             let (msn, part) = match &self.open {
                 Some(open) => {
                     open.write(text, true);
-                    (open.msn, open.part_ends.len())
+                    match self.has_all {
+                        true => (open.msn + 1, 0),
+                        false => (open.msn, open.part_ends.len()),
+                    }
                 }
                 None => (self.finished.next_msn, 0),
             };

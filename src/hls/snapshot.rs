@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) part_target: Option<Ticks>,
     pub(super) finished: Arc<Finished>,
     pub(super) open: Option<Segment>,
+    /// The open segment has all its parts: the next part is of the segment behind it.
+    pub(super) has_all: bool,
     pub(super) run: u32,
     pub(super) ended: bool,
     pub(super) memo: Memo,
@@ -66,6 +68,7 @@ impl Snapshot {
         part_target: Option<Ticks>,
         finished: Arc<Finished>,
         open: Option<Segment>,
+        has_all: bool,
         run: u32,
         ended: bool,
     ) -> Self {
@@ -74,6 +77,7 @@ impl Snapshot {
             part_target,
             finished,
             open,
+            has_all,
             run,
             ended,
             memo: Memo::default(),
@@ -220,7 +224,11 @@ impl Snapshot {
         if self.0.ended || self.0.part_target.is_none() {
             return None;
         }
-        Some((self.0.finished.next_msn, self.open_parts()))
+        let msn = self.0.finished.next_msn;
+        Some(match self.0.has_all {
+            true => (msn + 1, 0),
+            false => (msn, self.open_parts()),
+        })
     }
 
     /// First media sequence number of the playlist.
@@ -274,13 +282,14 @@ impl Snapshot {
 
     fn at_the_edge(&self, run: u32, msn: u64, part: u64) -> Lookup {
         let open_run = self.0.open.as_ref().map_or(self.0.run, |open| open.run);
-        if self.0.part_target.is_none() || run != open_run || msn != self.0.finished.next_msn {
-            return Lookup::No;
-        }
-        match part.cmp(&self.open_parts()) {
-            std::cmp::Ordering::Less => Lookup::Here,
-            std::cmp::Ordering::Equal if !self.0.ended => Lookup::Hinted,
-            _ => Lookup::No,
+        if self.0.part_target.is_none() || run != open_run {
+            Lookup::No
+        } else if msn == self.0.finished.next_msn && part < self.open_parts() {
+            Lookup::Here
+        } else if self.next_part() == Some((msn, part)) {
+            Lookup::Hinted
+        } else {
+            Lookup::No
         }
     }
 }

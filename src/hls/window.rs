@@ -96,6 +96,10 @@ pub struct Window {
     /// Shared with snapshots; copied when a segment ends, never for a part.
     finished: Arc<Finished>,
     open: Option<Segment>,
+    /// The segment that closes next is its session's last.
+    session_ends: bool,
+    /// What players are told instead, after a session's last segment: the state before its end, and it with all its parts.
+    held_back: Option<(Arc<Finished>, Segment)>,
     /// Oldest first; empty for EVENT.
     listed: VecDeque<Sliding>,
     /// Left the playlist, may be asked for (6.2.2). Bounded like `listed`.
@@ -119,6 +123,8 @@ impl Window {
             date: None,
             finished: Arc::default(),
             open: None,
+            session_ends: false,
+            held_back: None,
             listed: VecDeque::new(),
             retired: VecDeque::new(),
             longest: Ticks::ZERO,
@@ -176,6 +182,7 @@ impl Window {
     /// never a discontinuity; renditions of one live must agree on the others (6.2.4).
     pub fn start_run(&mut self, run: u32, discontinuity: bool) {
         self.end_segment();
+        self.held_back = None;
         self.run = run;
         self.pending.map = Some(run);
         self.pending.discontinuity |= discontinuity && self.finished.next_msn > self.finished.first;
@@ -199,6 +206,7 @@ impl Window {
     /// Answers the PROGRAM-DATE-TIME that will be written: `at`, or the end of what was dated before when the clock
     /// has stepped back (dates may not be ambiguous, 6.2.1).
     pub fn start_session(&mut self, at: Timestamp) -> Timestamp {
+        self.session_ends = false;
         self.end_segment();
         let now = self.finished.end;
         let at = at.max(self.date_at(now).unwrap_or(at));
@@ -207,8 +215,24 @@ impl Window {
         at
     }
 
+    /// The publish session is over. Of the segment that ends next, players are told the parts at once, but that it is whole
+    /// only with the first part of what follows, or with [`Window::end`]. A session's last part comes right behind the one
+    /// before; hls.js (1.7.4), if it learns that the segment is whole while it parses that one, takes the segment for
+    /// loaded, never asks for the last part, and stands before that hole until the parts have left the playlist. Players
+    /// that know no parts wait for the last segment of an interrupted live meanwhile.
+    pub fn end_session(&mut self) {
+        self.session_ends = self.part_target.is_some();
+    }
+
+    /// Whether [`Window::end_session`] was called, and no session has begun since.
+    #[must_use]
+    pub fn session_ends(&self) -> bool {
+        self.session_ends
+    }
+
     /// Appends a part; answers its media sequence number and its index in that segment.
     pub fn push_part(&mut self, part: PartMeta) -> (u64, usize) {
+        self.held_back = None;
         self.has_parts = true;
         let mut segment = match self.open.take() {
             Some(segment) => segment,
@@ -255,6 +279,7 @@ impl Window {
     /// does no more. No segment may be listed so that cannot be fetched; that it is marked late is a deviation
     /// from 6.2.1 that harms nobody who has it.
     pub fn lose_finished(&mut self, msn: u64) {
+        self.held_back = None;
         Arc::make_mut(&mut self.finished).lose(msn);
     }
 
@@ -269,6 +294,7 @@ impl Window {
     /// Ends an open segment and the playlist (EXT-X-ENDLIST). Nothing may follow.
     pub fn end(&mut self) -> Option<SegmentMeta> {
         let last = self.end_segment();
+        self.held_back = None;
         self.ended = true;
         last
     }
@@ -282,11 +308,16 @@ impl Window {
     /// The window as viewers see it now. Costs a copy of the open segment's lines, whatever the length of the live.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let (finished, open) = match &self.held_back {
+            Some((finished, segment)) => (finished, Some(segment)),
+            None => (&self.finished, self.open.as_ref()),
+        };
         Snapshot::new(
             self.config,
             self.part_target,
-            Arc::clone(&self.finished),
-            self.open.clone(),
+            Arc::clone(finished),
+            open.cloned(),
+            self.held_back.is_some(),
             self.run,
             self.ended,
         )
@@ -310,6 +341,8 @@ impl Window {
     }
 
     fn close(&mut self, mut segment: Segment, gap: bool) -> SegmentMeta {
+        let holds_back = self.session_ends && !gap;
+        self.held_back = holds_back.then(|| (Arc::clone(&self.finished), segment.clone()));
         segment.close(gap);
         let row = SegmentMeta {
             msn: segment.msn,
@@ -413,6 +446,62 @@ mod tests {
             lookups,
             [Lookup::Here, Lookup::No, Lookup::No, Lookup::Here]
         );
+    }
+
+    /// The lines of a playlist's edge: all from the last segment's first part on.
+    fn edge(window: &Window) -> String {
+        let text = text(window, FULL);
+        let at = text.find("#EXT-X-PART:").unwrap_or(0);
+        text[at..].to_owned()
+    }
+
+    #[test]
+    fn a_sessions_last_segment_is_whole_with_what_follows() {
+        const PARTS: &str = "#EXT-X-PART:DURATION=0.2,URI=\"0/0.0.m4s\",INDEPENDENT=YES\n\
+             #EXT-X-PART:DURATION=0.02,URI=\"0/0.1.m4s\"\n";
+        let parts = || {
+            let mut window = Window::new(Config::default());
+            window.set_part_target(Some(Ticks(18_000)));
+            window.start_run(0, false);
+            window.push_part(PartMeta {
+                independent: true,
+                ..part(18_000)
+            });
+            window.push_part(part(1_800));
+            window.end_session();
+            let row = window.end_segment().expect("it has parts");
+            assert_eq!((row.msn, row.duration), (0, Ticks(19_800)));
+            window
+        };
+        let mut window = parts();
+        let hinted = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0/1.0.m4s\"\n";
+        assert_eq!(edge(&window), format!("{PARTS}{hinted}"));
+        let silent = window.snapshot();
+        assert_eq!(silent.contains(0, 0, Some(1)), Lookup::Here);
+        assert_eq!(silent.contains(0, 0, Some(2)), Lookup::No);
+        assert_eq!(silent.contains(0, 1, Some(0)), Lookup::Hinted);
+        // What players ask for that have seen the parts (6.2.5.2), and those that know no parts.
+        for (msn, part) in [(0, Some(2)), (1, Some(0)), (0, None)] {
+            assert_eq!(
+                silent.decide(Some(msn), part),
+                Decision::Wait,
+                "{msn} {part:?}"
+            );
+        }
+        assert_eq!(silent.last(false), Some((0, Some(1))));
+
+        window.start_session(Timestamp(0));
+        assert_eq!(window.push_part(part(18_000)), (1, 0));
+        let whole = format!("{PARTS}#EXTINF:0.22,\n0/0.m4s\n");
+        assert!(edge(&window).starts_with(&whole), "{}", edge(&window));
+        for (msn, part) in [(0, Some(2)), (1, Some(0)), (0, None)] {
+            let decision = window.snapshot().decide(Some(msn), part);
+            assert_eq!(decision, Decision::Ready, "{msn} {part:?}");
+        }
+
+        let mut window = parts();
+        window.end();
+        assert_eq!(edge(&window), format!("{whole}#EXT-X-ENDLIST\n"));
     }
 
     fn segment(window: &mut Window, seconds: i64) -> SegmentMeta {

@@ -39,6 +39,8 @@ pub enum Beat {
     SegmentEnd {
         /// As its row tells it; `gap` says what the source's file lacks.
         segment: SegmentMeta,
+        /// It is its session's last.
+        ends_session: bool,
     },
     /// The publish session is over, all its parts were told.
     SessionEnd,
@@ -60,7 +62,7 @@ impl SourceLine {
     pub fn hear(&mut self, beat: &Beat) {
         match beat {
             Beat::Part { target, .. } => self.target = Some(*target),
-            Beat::SegmentEnd { segment } => self.segments.push(*segment),
+            Beat::SegmentEnd { segment, .. } => self.segments.push(*segment),
             _ => {}
         }
     }

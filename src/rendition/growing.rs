@@ -371,6 +371,7 @@ impl Growing {
             return Ok(());
         }
         run.packager.end_session(&mut packed);
+        self.window.end_session();
         tracing::info!(counters = ?run.packager.counters(), "a session was packaged");
         let written = self.write_out(packed).await;
         self.followers.tell(|| Beat::SessionEnd);
@@ -470,7 +471,11 @@ impl Growing {
         self.rates.segment();
         // Viewers have it as long as memory holds it; the recording lacks it from the start.
         segment.gap = run.has_lost_parts();
-        self.followers.tell(|| Beat::SegmentEnd { segment });
+        let ends_session = self.window.session_ends();
+        self.followers.tell(|| Beat::SegmentEnd {
+            segment,
+            ends_session,
+        });
         let mut spot = run.end_segment(&segment);
         if segment.gap {
             spot.length = 0;

@@ -62,7 +62,10 @@ enum Step {
         msn: u64,
         target: PartTarget,
     },
-    SegmentEnd(hls::SegmentMeta),
+    SegmentEnd {
+        segment: hls::SegmentMeta,
+        ends_session: bool,
+    },
 }
 
 /// A rung that mirrors its live's source, part by part.
@@ -205,9 +208,15 @@ impl Mirror {
                     target: *target,
                 });
             }
-            Beat::SegmentEnd { segment } => {
+            Beat::SegmentEnd {
+                segment,
+                ends_session,
+            } => {
                 self.packager.segment_end();
-                self.steps.push_back(Step::SegmentEnd(*segment));
+                self.steps.push_back(Step::SegmentEnd {
+                    segment: *segment,
+                    ends_session: *ends_session,
+                });
             }
             Beat::SessionEnd => {
                 self.packager.session_end();
@@ -385,7 +394,15 @@ impl Mirror {
                 Some(Step::Session { at }) => {
                     self.session_began = Some(self.window.start_session(at));
                 }
-                Some(Step::SegmentEnd(segment)) => self.segment_end(&segment),
+                Some(Step::SegmentEnd {
+                    segment,
+                    ends_session,
+                }) => {
+                    if ends_session {
+                        self.window.end_session();
+                    }
+                    self.segment_end(&segment);
+                }
                 Some(Step::Part { .. }) | None => {}
             }
         }

@@ -84,6 +84,8 @@ struct Audience {
     left: BTreeMap<String, Ticks>,
     /// Media since the last segment, or since a session began.
     since_segment: Ticks,
+    /// Players have yet to hear that the last segment is whole.
+    session_over: bool,
     snapshots: usize,
 }
 
@@ -100,6 +102,7 @@ impl Audience {
             old: None,
             left: BTreeMap::new(),
             since_segment: Ticks::ZERO,
+            session_over: false,
             snapshots: 0,
         }
     }
@@ -118,6 +121,7 @@ impl Audience {
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
         let segments = self.window.next_msn();
+        self.session_over &= matches!(step, Step::Session(_));
         match *step {
             Step::Run(run) => self.window.start_run(run, true),
             Step::Session(at) => {
@@ -132,7 +136,12 @@ impl Audience {
                 self.kept_promise(&waits, next, told)?;
                 self.in_time(part.duration)?;
             }
-            Step::SegmentEnd => self.rows.extend(self.window.end_segment()),
+            Step::SessionEnd => self.window.end_session(),
+            Step::SegmentEnd => {
+                let row = self.window.end_segment();
+                self.session_over = row.is_some() && self.window.session_ends();
+                self.rows.extend(row);
+            }
             Step::Lost => self.rows.extend(self.window.lose_segment()),
             Step::Gap(duration) => self.rows.push(self.window.gap_segment(duration)),
         }
@@ -236,6 +245,7 @@ impl Audience {
             plain,
             grid_changed: self.story.grid_changed,
             sliding: self.config.window.is_some(),
+            session_over: self.session_over,
         };
         let faults = rules::broken(&read, setting);
         if faults.is_empty() {
@@ -412,6 +422,7 @@ fn the_validator_sees_what_is_wrong() {
         plain: false,
         grid_changed: false,
         sliding: false,
+        session_over: false,
     };
     for (right, wrong, clause) in [
         ("PART-HOLD-BACK=0.6", "PART-HOLD-BACK=0.39", "4.4.3.8"),
@@ -458,6 +469,7 @@ fn the_parser_of_hls_js_accepts_every_playlist() {
                 Step::Run(run) => window.start_run(run, true),
                 Step::Session(at) => drop(window.start_session(at)),
                 Step::Part(part) => drop(window.push_part(part)),
+                Step::SessionEnd => window.end_session(),
                 Step::SegmentEnd => drop(window.end_segment()),
                 Step::Lost => drop(window.lose_segment()),
                 Step::Gap(duration) => drop(window.gap_segment(duration)),

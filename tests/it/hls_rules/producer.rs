@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Part(PartMeta),
     /// The open segment ends.
     SegmentEnd,
+    /// The publish session is over: the segment that ends next is its last.
+    SessionEnd,
     /// The open segment ends and its media is lost.
     Lost,
     /// A whole segment is missing.
@@ -211,6 +213,7 @@ impl Cutter {
             }
             at += frame;
         }
+        steps.push(Step::SessionEnd);
         self.end_part(steps);
         match session.trouble {
             0 => {

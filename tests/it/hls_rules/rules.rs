@@ -21,6 +21,8 @@ pub(crate) struct Setting {
     pub(crate) grid_changed: bool,
     /// A sliding window instead of EVENT.
     pub(crate) sliding: bool,
+    /// A session is over: that its last parts are a whole segment is told with the next one's first part.
+    pub(crate) session_over: bool,
 }
 
 /// The clauses that `playlist` breaks.
@@ -280,7 +282,10 @@ fn edge(playlist: &Playlist, setting: Setting, faults: &mut Vec<String>) {
             .iter()
             .map(|hint| (hint.get("TYPE").cloned(), quoted(hint, "URI").ok()))
             .collect();
-        let next = format!("/{}.{}.m4s", playlist.next_msn(), edge.parts.len());
+        let mut next = format!("/{}.{}.m4s", playlist.next_msn(), edge.parts.len());
+        if setting.session_over {
+            next = format!("/{}.0.m4s", playlist.next_msn() + 1);
+        }
         must!(
             faults,
             matches!(&hint[..], [(Some(kind), Some(uri))] if kind == "PART" && uri.ends_with(&next)),
