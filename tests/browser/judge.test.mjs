@@ -20,6 +20,11 @@ test('numbers that leave their times jump, however the media closed the gap', ()
   assert.deepEqual(judge(pictures).jumps, [[pictures[49], pictures[50]]]);
 });
 
+test('a first picture that lasts longer is part of its jump', () => {
+  const pictures = [...run(0, 50), ...run(60, 1, 50 / FPS), ...run(61, 50, 54 / FPS)];
+  assert.deepEqual(judge(pictures).jumps, [[pictures[49], pictures[50]]]);
+});
+
 test('two frames cut out of the media are a jump', () => {
   assert.equal(judge([...run(0, 50), ...run(52, 50, 50 / FPS)]).jumps.length, 1);
 });

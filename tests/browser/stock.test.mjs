@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, afterEach, before } from 'node:test';
 
-import { barClip, FPS } from './support/clip.mjs';
+import { barClip, cutClip, FPS } from './support/clip.mjs';
 import { killAll, publish } from './support/encoder.mjs';
 import { startGriot } from './support/griot.mjs';
 import { launch, needAll } from './support/need.mjs';
@@ -41,13 +41,14 @@ after(async () => {
 });
 
 /** A live with an encoder, and a page that plays it with stock hls.js. */
-async function playing(title) {
+async function playing(title, { encode = (url) => publish(clip, url), prepare = () => {} } = {}) {
   const live = await griot.startLive(title);
-  const encoder = publish(clip, live.rtmp_url);
+  const encoder = encode(live.rtmp_url);
   await until('the live to begin', 15, async () => (await griot.view(live)).status === 'live');
   const page = await browser.newPage({ viewport: { width: 720, height: 420 } });
   const playlists = [];
   page.on('request', (request) => { if (request.url().split('?')[0] === live.hls_url) playlists.push(request.url()); });
+  await prepare(page);
   await openStock(page, stock, live.hls_url);
   await observe(page);
   await until('the first picture', 15, () => lastNumber(page).then((n) => n !== null));
@@ -111,19 +112,9 @@ test('45 s play evenly, and the same address is an exactly seekable replay after
   await page.close();
 });
 
-/**
- * The buffer has no hole but one: where a session ends at `join`, for an encoder's last sound may end some frames of AAC
- * before its last picture, and nobody has what it did not send. It is no longer than what hls.js steps over (`maxBufferHole`).
- */
-function assertWhole(ranges, join) {
-  const holes = ranges.slice(1).map(([start], index) => [ranges[index][1], start]);
-  const strange = holes.filter(([from, to]) => to - from > 0.1 || to < join - 0.1 || from > join + 0.1);
-  assert.deepEqual(strange, [], `holes in the buffer, the session ends at ${join}: ${JSON.stringify(ranges)}`);
-}
-
 /** Plays, ends the encoder by `end`, lets `away` seconds pass, goes on publishing at the clip's second `from`. */
-async function comesBack(t, { title, end, away }) {
-  const { live, encoder, page, playlists } = await playing(title);
+async function comesBack(t, { title, end, away, ...how }) {
+  const { live, encoder, page, playlists } = await playing(title, how);
   await pause(10);
   const errorsBefore = await page.evaluate(() => window.griotErrors.length);
   await end(encoder);
@@ -142,8 +133,9 @@ async function comesBack(t, { title, end, away }) {
   assertEven(verdict, seen.pictures.length, 1);
   const [[last, next]] = verdict.jumps;
   assert.ok(last.n < from * FPS && next.n >= from * FPS, `the jump is between the sessions: ${last.n} → ${next.n}`);
+  // Chromium, woken from a stall, may leave out a picture or two.
   assert.ok(next.n - from * FPS <= 2, `the new session is seen from its ${next.n - from * FPS + 1}th picture`);
-  assertWhole(seen.ranges, last.t);
+  assert.equal(seen.ranges.length, 1, `holes in the buffer: ${JSON.stringify(seen.ranges)}`);
   assert.equal(seen.sources, before.sources, 'the <video> got another source');
   assert.equal(playlists.length, 1, 'the player was opened once');
   const view = await griot.view(live);
@@ -162,3 +154,25 @@ test('an encoder that is killed and back after 15 s leaves one gap and needs no 
 test('an encoder that says goodbye and is back after 10 s leaves one gap and needs no reload', (t) => (
   comesBack(t, { title: 'Au revoir', end: (encoder) => encoder.goodbye(), away: 10 })
 ));
+
+/** hls.js' worker gets what was loaded 80 ms later, as on a slow phone. */
+function parseSlowly(page) {
+  return page.addInitScript(() => {
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function late(...what) { setTimeout(() => post.apply(this, what), 80); };
+  });
+}
+
+// What hls.js does when it is told, while it parses the last part but one, that the segment is whole (`Window::end_session`),
+// and when what it has reaches beyond the playlist's end (`Assembly::end_session`).
+test('a last part that comes right behind the one before is played, and the encoder is back without a reload', async (t) => {
+  // 70 whole parts of pictures, and the sound that belongs to them as a part of its own.
+  const tail = await cutClip(clip, { pictures: 13.91, sound: 14.01 });
+  await comesBack(t, {
+    title: 'Une queue de son',
+    encode: (url) => publish(tail, url),
+    prepare: parseSlowly,
+    end: (encoder) => encoder.ended,
+    away: 10,
+  });
+});

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rename, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export const FPS = 30;
 const GOP = 60;
@@ -53,5 +53,18 @@ export async function barClip(seconds, { bFrames = 2, noise = false } = {}) {
   const [code] = await once(ffmpeg, 'exit');
   if (code !== 0) throw new Error(`ffmpeg could not make the clip: ${code}`);
   await rename(unfinished, path); // so that a half-made clip is never found
+  return path;
+}
+
+/** A copy of `clip` whose pictures and whose sound end at times of their own, in seconds. */
+export async function cutClip(clip, { pictures, sound }) {
+  const path = clip.replace(/\.mp4$/, `-cut-${pictures}-${sound}.mp4`);
+  if (await stat(path).catch(() => null)) return path;
+  const unfinished = join(await mkdtemp(join(dirname(path), 'making-')), 'clip.mp4');
+  const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-t', `${pictures}`, '-i', clip, '-t', `${sound}`, '-i', clip,
+    '-map', '0:v', '-map', '1:a', '-c', 'copy', unfinished], { stdio: 'inherit' });
+  const [code] = await once(ffmpeg, 'exit');
+  if (code !== 0) throw new Error(`ffmpeg could not cut the clip: ${code}`);
+  await rename(unfinished, path);
   return path;
 }

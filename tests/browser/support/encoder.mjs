@@ -27,6 +27,8 @@ export function publish(clip, url, from = 0, options = [], input = []) {
       ffmpeg.stdin.write('q');
       await ended;
     },
+    /** Resolves when it has come to its clip's end, or was ended. */
+    ended,
     get said() {
       return said;
     },

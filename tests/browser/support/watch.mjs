@@ -82,7 +82,8 @@ export function numberAt(page, time) {
  * places where numbers leave the even run, `missed` the pictures that the media had and the screen did not show.
  *
  * On a busy machine the canvas may get a later picture than the one that a callback tells of: what differs for less than
- * `STEADY` pictures is that, and no jump of the media.
+ * `STEADY` pictures is that, and no jump of the media. The first picture behind a jump may last longer than others: with it
+ * the media closes a gap.
  */
 export function judge(pictures) {
   const readable = pictures.filter(({ n }) => n !== null);
@@ -97,7 +98,7 @@ export function judge(pictures) {
     const moved = offsets.slice(index, index + STEADY).every((offset) => Math.abs(offset - line) > 1);
     if (moved) {
       jumps.push([before, now]);
-      line = offsets[index];
+      line = offsets[index + STEADY - 1] ?? offsets[index];
     } else {
       missed += Math.max(0, now.n - before.n - 1);
     }
