@@ -121,6 +121,11 @@ impl Victim {
         eventually(
             &format!("the memory is given back after {after}"),
             || async {
+                let asked = self
+                    .server
+                    .client
+                    .get(format!("{}/api/health/", self.server.http));
+                asked.send().await.expect("the server answers");
                 let grown = self.rss_kb().saturating_sub(self.rss_before_kb);
                 if grown <= GROWTH_MAX_KB {
                     eprintln!(
