@@ -117,7 +117,7 @@ impl Victim {
     async fn is_well(&self, after: &str) {
         self.is_quiet(after).await;
         self.serves("fresh").await;
-        // The allocator gives back what was freed when its threads have something to do again.
+        // The allocator gives back what was freed when it is next asked for as much, as by a password's hash.
         eventually(
             &format!("the memory is given back after {after}"),
             || async {
