@@ -599,13 +599,9 @@ impl Assembly {
         if !self.pictures.is_empty() {
             // hls.js (1.7.4) takes a place behind the playlist's end, where a player waits that has played all, for one that has
             // left the playlist, and seeks back from it: so the session's last part lasts as long as both tracks do, if it can.
-            let has_sound = self
-                .sound
-                .as_ref()
-                .is_some_and(|sound| sound.end().is_some());
-            let shown = match has_sound {
-                true => self.picture_end.min(self.sound_end()),
-                false => self.picture_end,
+            let shown = match self.sound.as_ref().and_then(SoundLane::end) {
+                Some(_) => self.picture_end.min(self.sound_end()),
+                None => self.picture_end,
             };
             let full = self.line + self.length.natural;
             let end = if shown - self.line <= self.length.limit {

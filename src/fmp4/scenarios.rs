@@ -279,6 +279,25 @@ fn a_second_session_closes_the_gap_and_begins_with_a_key_frame() {
     assert!(segments(&packed)[2][0].runs[0].samples[0].key);
 }
 
+// Where a player waits that has played all: at the end of the shorter track, which is then no place behind the playlist's end.
+#[test]
+fn a_session_ends_no_earlier_than_what_can_be_played_of_it() {
+    let encoder = Encoder::default().with_b_frames();
+    for seconds in [2.9, 3.0, 3.05, 3.1] {
+        let mut packager = packager(encoder.tracks(), Some(30.0));
+        let packed = session(&mut packager, encoder.seconds(seconds));
+        let end = |track, length| presented(&packed, track).into_iter().max().unwrap() + length;
+        let playable = end(TrackKind::Video, FRAME).min(end(TrackKind::Audio, 1_920));
+        let last = parts(&packed).pop().unwrap();
+        let told = (last.start + last.duration).0;
+        assert!(
+            told >= playable - 2,
+            "{seconds} s: {told}, {playable} can be played"
+        );
+        assert_contiguous(&packed);
+    }
+}
+
 #[test]
 fn sound_goes_on_while_pictures_are_missing() {
     let encoder = Encoder::default();

@@ -189,16 +189,10 @@ impl State {
             return;
         }
         if !without_parts {
-            let (msn, part) = match &self.open {
-                Some(open) => {
-                    open.write(text, true);
-                    match self.has_all {
-                        true => (open.msn + 1, 0),
-                        false => (open.msn, open.part_ends.len()),
-                    }
-                }
-                None => (self.finished.next_msn, 0),
-            };
+            if let Some(open) = &self.open {
+                open.write(text, true);
+            }
+            let (msn, part) = self.next_part();
             let hint = part_uri(self.run, msn, part);
             text.push_str(&format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\"\n"));
         }

@@ -224,11 +224,8 @@ impl Snapshot {
         if self.0.ended || self.0.part_target.is_none() {
             return None;
         }
-        let msn = self.0.finished.next_msn;
-        Some(match self.0.has_all {
-            true => (msn + 1, 0),
-            false => (msn, self.open_parts()),
-        })
+        let (msn, part) = self.0.next_part();
+        Some((msn, u64::try_from(part).unwrap_or(u64::MAX)))
     }
 
     /// First media sequence number of the playlist.
@@ -295,6 +292,16 @@ impl Snapshot {
 }
 
 impl State {
+    /// Number and index of the part to come.
+    pub(super) fn next_part(&self) -> (u64, usize) {
+        let msn = self.finished.next_msn;
+        match &self.open {
+            Some(_) if self.has_all => (msn + 1, 0),
+            Some(open) => (msn, open.part_ends.len()),
+            None => (msn, 0),
+        }
+    }
+
     /// The end of the playlist: of the last part, where parts follow the last segment.
     pub(super) fn end(&self) -> Ticks {
         self.open

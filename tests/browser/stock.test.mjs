@@ -135,6 +135,10 @@ async function comesBack(t, { title, end, away, ...how }) {
   assert.ok(last.n < from * FPS && next.n >= from * FPS, `the jump is between the sessions: ${last.n} → ${next.n}`);
   // Chromium, woken from a stall, may leave out a picture or two.
   assert.ok(next.n - from * FPS <= 2, `the new session is seen from its ${next.n - from * FPS + 1}th picture`);
+  // What the first picture lasts longer: at most two pictures' lag and a frame of sound, with room for rounding.
+  const later = seen.pictures[seen.pictures.indexOf(next) + 5];
+  const longer = later.t - next.t - (later.n - next.n) / FPS;
+  assert.ok(longer < 0.12, `the new session's first picture lasts ${longer} s longer`);
   assert.equal(seen.ranges.length, 1, `holes in the buffer: ${JSON.stringify(seen.ranges)}`);
   assert.equal(seen.sources, before.sources, 'the <video> got another source');
   assert.equal(playlists.length, 1, 'the player was opened once');

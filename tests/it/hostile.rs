@@ -121,11 +121,11 @@ impl Victim {
         eventually(
             &format!("the memory is given back after {after}"),
             || async {
-                let asked = self
-                    .server
-                    .client
-                    .get(format!("{}/api/health/", self.server.http));
-                asked.send().await.expect("the server answers");
+                let url = format!("{}/api/users/login/", self.server.http);
+                let nobody =
+                    serde_json::json!({ "email": "nobody@example.org", "password": "12345678" });
+                let login = self.server.client.post(url).json(&nobody);
+                login.send().await.expect("the server answers");
                 let grown = self.rss_kb().saturating_sub(self.rss_before_kb);
                 if grown <= GROWTH_MAX_KB {
                     eprintln!(
